@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What every tool's command line shares.
+ */
+#ifndef COMMON_CLI_H
+#define COMMON_CLI_H
+
+#include <stddef.h>
+
+/* Exit codes. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* "-V": prints "TOOL (flow) VERSION" to stdout and exits 0. */
+void cli_version(const char *tool) __attribute__((noreturn));
+
+/* Prints USAGE to stdout and exits 0. */
+void cli_help(const char *usage) __attribute__((noreturn));
+
+/* "TOOL: text" and "see TOOL --help" on stderr; exits 2. */
+void cli_usage(const char *tool, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+
+/*
+ * Splits "a,b,c" at commas.  The result is one malloc'ed block: an array of
+ * *n strings, freed with free().  An empty element is dropped.  NULL when
+ * memory is out.
+ */
+char **cli_list(const char *, size_t *n);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop of a filter: objects from a file descriptor, a tick, an orderly
+ * end.  flowdecode, flowlog and flowstore are filled in here with what they do
+ * to an object; what they share is how they stop:
+ *
+ *  - end of input drains and ends;
+ *  - the first SIGINT (Ctrl-C reaches every stage of a shell pipeline) is left
+ *    to the source: input goes on until it ends;
+ *  - SIGTERM the same, but input that pauses for a second is the end too;
+ *  - a second of either kills at once;
+ *  - a reader downstream that is gone (an error with code EPIPE) ends the
+ *    stage quietly, as `| head` expects.
+ */
+#ifndef COMMON_STAGE_H
+#define COMMON_STAGE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/err.h"
+#include "common/stream.h"
+
+struct stage {
+	/* set by the caller */
+	void *ctx;
+	/* One object (see stream_next). -1 ends the stage: fill err. */
+	int (*object)(void *ctx, const char *obj, size_t len, struct err *);
+	/* Every tick_ms; not called if tick_ms is 0. */
+	int (*tick)(void *ctx, struct err *);
+	int tick_ms;
+	/* SIGUSR1; may be NULL. */
+	void (*report)(void *ctx);
+	/* the stage's own */
+	struct stream_in in;
+	struct event_base *base;
+	struct event *input, *timer, *quiet, *signals[3];
+	bool stopping; /* a first signal came */
+	bool failed;
+	struct err err;
+};
+
+/*
+ * Runs until the end of input, an error, or a signal as above.  0: input
+ * ended, everything was given to object().  -1: err says why, and where a
+ * stream is corrupt it names the offset; what came before was given to
+ * object(), so the caller flushes in both cases.
+ */
+int stage_run(struct stage *, int fd, struct err *);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reading tables: flowtable(5).
+ *
+ * A table is a directory of segments, each an LMDB environment of blocks; a
+ * block holds up to BATCH_ROWS_MAX records of one shape, every column encoded
+ * by itself.  A table opened for reading is a snapshot: what is committed
+ * later is not in it, and the writer is never held up.
+ *
+ * Besides the fields that flowlog passed on, every block has the columns _time
+ * (COL_TIME), _id (COL_U64) and, where given, _host (COL_STRING).
+ *
+ * Everything in a table may be hostile or damaged: each call checks what it
+ * reads and says what is wrong and where.
+ */
+#ifndef COMMON_TABLE_H
+#define COMMON_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/batch.h"
+#include "common/err.h"
+
+enum { TABLE_VERSION = 1 }; /* of the format */
+
+/*
+ * Where tables are: DIR if not NULL, else $FLOW_ROOT, else /var/lib/flow for
+ * root and the user `flow`, else ~/.local/share/flow.  Writes to BUF.
+ */
+int table_root(const char *dir, char *buf, size_t size, struct err *);
+
+/* Names of the tables below ROOT, sorted, decoded; freed by the caller with
+ * table_names_free. */
+int table_names(const char *root, char ***names, size_t *n, struct err *);
+void table_names_free(char **names, size_t n);
+
+struct table; /* an open snapshot */
+
+/*
+ * Statistics of one column of a block.  min, max and sum are over the valid
+ * rows, of the types below; has_minmax is false where all are null and for
+ * COL_STRING, COL_BYTES.
+ */
+struct column_stat {
+	uint32_t nulls;
+	bool has_minmax;
+	bool has_sum; /* integers only: U8 .. U64, I64 and no overflow */
+	struct value min, max; /* of the column's type */
+	union {
+		uint64_t usum; /* of unsigned columns */
+		int64_t isum; /* of I64 */
+	};
+	uint32_t stored; /* bytes of the encoded column */
+};
+
+struct block {
+	uint64_t first_id; /* smallest _id in it; ascending over a table */
+	uint32_t rows;
+	const struct shape *shape; /* of the struct shapes given at opening */
+	const struct column_stat *stats; /* one per field of the shape */
+	uint64_t bytes; /* stored, all columns and header */
+};
+
+/* A missing table is an error that names the tables there are. */
+int table_open(struct table **, const char *root, const char *name,
+    struct shapes *, struct err *);
+void table_close(struct table *);
+
+/* Blocks of the snapshot in storage order (ascending first_id). Headers are
+ * read at opening. */
+size_t table_blocks(const struct table *);
+const struct block *table_block(const struct table *, size_t i);
+
+/*
+ * Decodes column COL of block I into C, an owned column (zeroed or used before
+ * for the same or another column; freed with column_clear).  A column of one
+ * value comes back constant.  Safe to call from several threads on one table,
+ * each with its own C.  Verifies the checksum.
+ */
+int table_column(const struct table *, size_t i, size_t col, struct column *c,
+    struct err *);
+
+#endif
