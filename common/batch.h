@@ -42,13 +42,13 @@ enum col_type {
 	COL_U64 = 5,
 	COL_I64 = 6,
 	COL_F64 = 7,
-	COL_TIME = 8, /* int64_t, microseconds since 1970 UTC */
-	COL_IPV4 = 9, /* uint32_t, host order: 10.0.0.1 is 0x0a000001 */
-	COL_IP = 10, /* 16 bytes, network order; ::ffff:a.b.c.d is the IPv4
-			address a.b.c.d and is shown and compared as such */
-	COL_MAC = 11, /* uint64_t: 00:11:22:33:44:55 is 0x001122334455 */
+	COL_TIME = 8,	 /* int64_t, microseconds since 1970 UTC */
+	COL_IPV4 = 9,	 /* uint32_t, host order: 10.0.0.1 is 0x0a000001 */
+	COL_IP = 10,	 /* 16 bytes, network order; ::ffff:a.b.c.d is the IPv4
+			    address a.b.c.d and is shown and compared as such */
+	COL_MAC = 11,	 /* uint64_t: 00:11:22:33:44:55 is 0x001122334455 */
 	COL_STRING = 12, /* uint32_t offsets[rows+1], then the bytes: UTF-8 */
-	COL_BYTES = 13, /* the same, any bytes */
+	COL_BYTES = 13,	 /* the same, any bytes */
 	COL_TYPES
 };
 
@@ -56,7 +56,7 @@ enum {
 	BATCH_ROWS_MAX = 65536,
 	SHAPE_FIELDS_MAX = 1024,
 	FIELD_NAME_MAX = 64, /* with the final NUL */
-	SHAPES_MAX = 4096, /* default bound of a struct shapes */
+	SHAPES_MAX = 4096,   /* default bound of a struct shapes */
 };
 
 /* Bytes of one value; 0 for COL_STRING and COL_BYTES. */
@@ -88,7 +88,7 @@ void shapes_free(struct shapes *);
  * holds a control byte, n is above SHAPE_FIELDS_MAX, or the bound is reached.
  */
 int shapes_get(struct shapes *, const struct field *, size_t n,
-    const struct shape **, struct err *);
+	       const struct shape **, struct err *);
 
 /* How many shapes there are. */
 size_t shapes_count(const struct shapes *);
@@ -98,9 +98,9 @@ int shape_find(const struct shape *, const char *name);
 
 struct column {
 	bool constant;
-	void *data; /* values, or offsets for strings and bytes */
+	void *data;	/* values, or offsets for strings and bytes */
 	uint8_t *valid; /* bitmap or NULL */
-	char *bytes; /* what offsets point into */
+	char *bytes;	/* what offsets point into */
 	size_t bytes_len;
 	/* zero when borrowed */
 	size_t cap; /* rows that fit data and valid */
@@ -131,7 +131,7 @@ int batch_reserve(struct batch *, uint32_t rows, struct err *);
  * memory is out or BATCH_ROWS_MAX would be passed; DST is then as before.
  */
 int batch_append(struct batch *dst, const struct batch *src, uint32_t from,
-    uint32_t n, struct err *);
+		 uint32_t n, struct err *);
 
 /* Bytes of memory that the columns hold. */
 size_t batch_bytes(const struct batch *);
@@ -148,12 +148,12 @@ size_t batch_bytes(const struct batch *);
  * column; the total is bounded by 2^31 bytes, past which it returns -1.
  */
 int column_set_constant(struct column *, enum col_type, const void *value,
-    struct err *);
+			struct err *);
 int column_expand(struct column *, enum col_type, uint32_t rows, uint32_t cap,
-    struct err *);
+		  struct err *);
 int column_null(struct column *, enum col_type, uint32_t row, struct err *);
 int column_put_bytes(struct column *, uint32_t row, const void *, size_t len,
-    struct err *);
+		     struct err *);
 
 static inline bool
 column_is_null(const struct column *c, uint32_t row)
@@ -171,7 +171,7 @@ struct value {
 	enum col_type type; /* COL_NULL if null */
 	union {
 		uint64_t u; /* BOOL, U8..U64, IPV4, MAC */
-		int64_t i; /* I64, TIME */
+		int64_t i;  /* I64, TIME */
 		double f;
 		uint8_t ip[16];
 		struct {
@@ -183,11 +183,11 @@ struct value {
 
 /* The value of a row; strings are borrowed from the column. */
 void column_value(const struct column *, enum col_type, uint32_t row,
-    struct value *);
+		  struct value *);
 
 /* Sets row (the next one: row == rows so far) of an owned column that is not
  * constant; the value's type must be the column's or null. */
 int column_put(struct column *, enum col_type, uint32_t row,
-    const struct value *, struct err *);
+	       const struct value *, struct err *);
 
 #endif

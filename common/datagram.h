@@ -19,9 +19,9 @@ enum {
 };
 
 struct datagram {
-	uint64_t stream; /* identity of the stream, random */
-	uint64_t number; /* in the stream, from 1, without holes */
-	int64_t time_us; /* when it arrived, microseconds since 1970 UTC */
+	uint64_t stream;  /* identity of the stream, random */
+	uint64_t number;  /* in the stream, from 1, without holes */
+	int64_t time_us;  /* when it arrived, microseconds since 1970 UTC */
 	uint8_t addr[16]; /* of the exporter; IPv4 as ::ffff:a.b.c.d */
 	uint16_t port;
 	const char *binding; /* borrowed, no NUL */
@@ -40,6 +40,6 @@ size_t datagram_header(char buf[DATAGRAM_HEADER_MAX], const struct datagram *);
 /* Reads an object that stream_next gave; strings point into it. Z is scratch
  * for msgpack-c, cleared by the call. */
 int datagram_read(const char *obj, size_t len, msgpack_zone *z,
-    struct datagram *, struct err *);
+		  struct datagram *, struct err *);
 
 #endif

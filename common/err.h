@@ -17,7 +17,8 @@ struct err {
 	char text[ERR_MAX];
 };
 
-/* Fills the text. Always returns -1, so that `return err_set(...)` reads well. */
+/* Fills the text. Always returns -1, so that `return err_set(...)` reads well.
+ */
 int err_set(struct err *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -40,12 +40,14 @@ void record_reader_free(struct record_reader *);
  * string offsets (ascending, within the bytes), UTF-8 is not.
  */
 int record_read(struct record_reader *, const char *obj, size_t len,
-    const struct batch **b, struct err *);
+		const struct batch **b, struct err *);
 
 /*
  * A batch of the rows that have gathered, or NULL: those of the fullest shape
- * when it has MIN rows at least (1 takes all, call by call until NULL).  Valid
- * until the next call.  stream and number are 0: rows have none.
+ * when it has MIN rows at least, or when memory or open shapes are at their
+ * bound (1 takes all, call by call until NULL).  Call it with 4096 or so after
+ * every row, and with 1 on a tick and at the end.  Valid until the next call.
+ * stream and number are 0: rows have none.
  */
 const struct batch *record_reader_take(struct record_reader *, uint32_t min);
 

@@ -33,7 +33,7 @@ struct stream_in {
 	size_t max; /* bound of one object, STREAM_OBJECT_MAX if 0 at init */
 	char *buf;
 	size_t start, end, cap; /* unread bytes are buf[start, end) */
-	uint64_t offset; /* of buf[start] in the whole stream */
+	uint64_t offset;	/* of buf[start] in the whole stream */
 	bool eof;
 };
 
@@ -51,12 +51,12 @@ int stream_fill(struct stream_in *, struct err *);
  * offset.  After eof, bytes that are not a whole object are an error too.
  */
 int stream_next(struct stream_in *, const char **obj, size_t *len,
-    struct err *);
+		struct err *);
 
 /* The length of the msgpack object at p: above 0; 0 if len bytes are not all
  * of it; -1 if it breaks a bound (the reason is a static text). */
 int64_t stream_extent(const char *p, size_t len, size_t max,
-    const char **reason);
+		      const char **reason);
 
 struct stream_out {
 	int fd;
@@ -64,8 +64,8 @@ struct stream_out {
 	size_t len, cap;
 	struct iovec *iov; /* base NULL: an offset into buf, set at flush */
 	size_t niov, iov_cap;
-	size_t mark; /* buf[mark, len) is not in iov yet */
-	bool failed; /* memory was out: flush says so */
+	size_t mark;	  /* buf[mark, len) is not in iov yet */
+	bool failed;	  /* memory was out: flush says so */
 	uint64_t written; /* bytes, in all */
 };
 
