@@ -557,7 +557,7 @@ text_read_time(const char *p, size_t len, int64_t *us)
 	struct scan s = {p, len, true};
 	struct tm tm = {0};
 	int64_t year = scan_year(&s), second;
-	int fraction = 0, east;
+	int fraction = 0, east = 0;
 	bool zone = false;
 	__int128 sum;
 
