@@ -48,6 +48,18 @@ give_objects(struct stage *s)
 	return rc;
 }
 
+/* Of two errors the first is the one to tell. */
+static int
+give_input(struct stage *s)
+{
+	struct err later;
+	int rc = give_objects(s);
+
+	if (s->drained && s->drained(s->ctx, rc < 0 ? &later : &s->err) != 0)
+		rc = -1;
+	return rc;
+}
+
 static void
 on_input(evutil_socket_t fd, short what, void *arg)
 {
@@ -56,7 +68,7 @@ on_input(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (stream_fill(&s->in, &s->err) < 0 || give_objects(s) < 0)
+	if (stream_fill(&s->in, &s->err) < 0 || give_input(s) < 0)
 		fail(s);
 	else if (s->in.eof)
 		finish(s);

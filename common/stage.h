@@ -27,6 +27,10 @@ struct stage {
 	void *ctx;
 	/* One object (see stream_next). -1 ends the stage: fill err. */
 	int (*object)(void *ctx, const char *obj, size_t len, struct err *);
+	/* The objects of one read were all given and still lie where they were:
+	 * the time to flush what refers to them.  Called before the next read
+	 * and also when the stream turns out corrupt.  May be NULL. */
+	int (*drained)(void *ctx, struct err *);
 	/* Every tick_ms; not called if tick_ms is 0. */
 	int (*tick)(void *ctx, struct err *);
 	int tick_ms;
