@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A UDP port that is open for collection under a name.
+ *
+ * Written [NAME=][ADDRESS:]PORT.  A bare port takes IPv6 and IPv4 in one
+ * socket, or IPv4 alone on a machine without IPv6; an address takes its own
+ * family alone.
+ */
+#ifndef FLOWRECV_BINDING_H
+#define FLOWRECV_BINDING_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/datagram.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "flowrecv/outqueue.h"
+
+enum { BINDING_WHERE_MAX = 80 };
+
+struct binding {
+	char name[BINDING_NAME_MAX];
+	size_t name_len;
+	struct sockaddr_storage addr;
+	bool any;		       /* a bare port */
+	char where[BINDING_WHERE_MAX]; /* "[::]:9090" */
+	int fd;			       /* -1 while closed */
+	size_t buffer;		       /* bytes that the kernel granted */
+	struct tally tally;
+	uint64_t kernel_drops;
+	uint32_t kernel_seen; /* the kernel's counter, which wraps */
+	struct log_limit drop_log, error_log;
+	/* who receives from it, and what it waits for: one of the two */
+	void *owner;
+	struct event *readable, *pause;
+};
+
+/* Reads TEXT; without a name the name is the port.  Opens nothing. */
+int binding_parse(struct binding *, const char *text, struct err *);
+int binding_rename(struct binding *, const char *name, struct err *);
+
+/* Whether NAME is 1 to 63 letters, digits, dots, dashes and underscores. */
+bool binding_name_valid(const char *name);
+
+/* Opens the socket with a receive buffer of BUFFER bytes or what the kernel
+ * grants. */
+int binding_open(struct binding *, size_t buffer, struct err *);
+/* Frees events and closes the socket. */
+void binding_close(struct binding *);
+
+/* Asks the kernel what it dropped: adds to kernel_drops and returns the new
+ * ones.  Unlike SO_RXQ_OVFL this also sees drops that no later datagram
+ * told of, and costs nothing per datagram. */
+uint64_t binding_kernel_drops(struct binding *);
+
+#endif

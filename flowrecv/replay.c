@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowrecv/replay.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "flowrecv/line.h"
+#include "flowrecv/receiver.h"
+
+enum { FLUSH_BYTES = 256 << 10 };
+
+static volatile sig_atomic_t stopped;
+
+static void
+on_signal(int signo)
+{
+	(void)signo;
+	stopped = 1;
+}
+
+/* Not through libevent: libpcap reads a file by blocking, and a read that
+ * waits must be interrupted. */
+static void
+catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal,
+			       .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int
+flush(struct replay *r)
+{
+	r->pending = 0;
+	if (!r->failed && stream_out_flush(&r->out, &r->err) != 0)
+		r->failed = true;
+	return r->failed ? -1 : 0;
+}
+
+static void
+input_pauses(void *arg)
+{
+	flush(arg);
+}
+
+int
+replay_init(struct replay *r, const char *path, const char *binding,
+	    const uint8_t *ports, int fd, struct err *e)
+{
+	memset(r, 0, sizeof(*r));
+	r->capture.ports = ports;
+	r->capture.pause = input_pauses;
+	r->capture.pause_arg = r;
+	r->binding = binding;
+	r->lines = isatty(fd);
+	stream_out_init(&r->out, fd);
+	catch_signals();
+	if (receiver_identity(&r->stream, e) != 0)
+		return -1;
+	return capture_open(&r->capture, path, e);
+}
+
+void
+replay_clear(struct replay *r)
+{
+	capture_close(&r->capture);
+	stream_out_clear(&r->out);
+}
+
+static void
+put(struct replay *r, const struct datagram *d)
+{
+	char head[LINE_BYTES_MAX];
+	size_t n;
+
+	_Static_assert((int)LINE_BYTES_MAX >= (int)DATAGRAM_HEADER_MAX,
+		       "either fits");
+	n = r->lines ? line_format(head, d) : datagram_header(head, d);
+	stream_out_copy(&r->out, head, n);
+	if (!r->lines)
+		stream_out_copy(&r->out, (const char *)d->payload, d->len);
+	r->pending += n + d->len;
+}
+
+int
+replay_run(struct replay *r, struct err *e)
+{
+	struct datagram d = {.stream = r->stream,
+			     .binding = r->binding,
+			     .binding_len = strlen(r->binding)};
+	int rc = 0;
+
+	while (!stopped && !r->failed) {
+		rc = capture_next(&r->capture, &d, e);
+		if (rc != 1)
+			break;
+		d.number = ++r->number;
+		put(r, &d);
+		if (r->pending >= FLUSH_BYTES && flush(r) != 0)
+			break;
+	}
+	/* a read that a signal interrupted is no error of the capture */
+	if (stopped)
+		rc = 0;
+	if (flush(r) != 0) {
+		*e = r->err;
+		return -1;
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+void
+replay_report(const struct replay *r, bool all)
+{
+	const struct capture_counts *n = &r->capture.counts;
+
+	if (n->fragments + n->cut + n->bad > 0)
+		log_line("%s: skipped %" PRIu64 " IP fragments, %" PRIu64
+			 " packets cut short by the capture, %" PRIu64
+			 " malformed",
+			 r->capture.name, n->fragments, n->cut, n->bad);
+	if (all)
+		log_line("%s: %" PRIu64 " packets: %" PRIu64
+			 " datagrams passed on, %" PRIu64 " skipped, %" PRIu64
+			 " to other ports, %" PRIu64 " not UDP",
+			 r->capture.name, n->packets, n->passed,
+			 n->fragments + n->cut + n->bad, n->port, n->other);
+}
