@@ -25,7 +25,7 @@ enum element_type {
 	ELEMENT_IPV6,
 	ELEMENT_MAC,
 	ELEMENT_STRING,
-	ELEMENT_BYTES, /* octetArray, and structured data kept as bytes */
+	ELEMENT_BYTES,	 /* octetArray, and structured data kept as bytes */
 	ELEMENT_SECONDS, /* dateTimeSeconds ... : absolute times */
 	ELEMENT_MILLISECONDS,
 	ELEMENT_MICROSECONDS, /* NTP format, RFC 7011 6.1.9 */
@@ -36,7 +36,7 @@ struct element {
 	uint32_t enterprise; /* 0: IANA */
 	uint16_t id;
 	enum element_type type;
-	const char *name; /* canonical */
+	const char *name;     /* canonical */
 	const char *registry; /* octetDeltaCount */
 };
 
