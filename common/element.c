@@ -41,23 +41,37 @@ by_alias(const void *a, const void *b)
 	return strcmp(x->alias, y->alias);
 }
 
-const char *
-element_canonical(const char *name)
+static const struct element_alias *
+find_alias(const char *name)
 {
 	char lower[ALIAS_MAX];
 	struct element_alias key = {.alias = lower};
-	const struct element_alias *found;
 	size_t i;
 
 	for (i = 0; name[i]; i++) {
 		if (i == sizeof(lower) - 1)
-			return name;
+			return NULL;
 		lower[i] = name[i] >= 'A' && name[i] <= 'Z'
 			       ? (char)(name[i] - 'A' + 'a')
 			       : name[i];
 	}
 	lower[i] = '\0';
-	found = bsearch(&key, element_aliases, element_aliases_n, sizeof(key),
-			by_alias);
+	return bsearch(&key, element_aliases, element_aliases_n, sizeof(key),
+		       by_alias);
+}
+
+const char *
+element_canonical(const char *name)
+{
+	const struct element_alias *found = find_alias(name);
+
 	return found ? found->name : name;
+}
+
+int
+element_type_of(const char *name)
+{
+	const struct element_alias *found = find_alias(name);
+
+	return found ? (int)found->type : -1;
 }

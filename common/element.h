@@ -50,4 +50,11 @@ const struct element *element_find(bool v9, uint32_t enterprise, uint16_t id);
  */
 const char *element_canonical(const char *name);
 
+/*
+ * What kind of value the field of a canonical name or an alias holds, an enum
+ * element_type, or -1 for a name that is none.  Elements that share a name
+ * hold the same kind: any address, any time.
+ */
+int element_type_of(const char *name);
+
 #endif

@@ -145,7 +145,8 @@ def check(elems):
 
 
 def aliases(elems):
-    """Lower-case alias to canonical name; one that would be two stops."""
+    """Rows of (lower-case alias, canonical name, type of the first element of
+    that name); an alias that would be two stops."""
     table = {}
 
     def add(alias, name, what):
@@ -164,7 +165,10 @@ def aliases(elems):
     pairs = CISCO.split()
     for num, alias in zip(pairs[::2], pairs[1::2]):
         add(alias, by_id[int(num)], alias)
-    return sorted(table.items())
+    kinds = {}
+    for space, ent, num, kind, name, reg in elems:
+        kinds.setdefault(name, kind)
+    return sorted((alias, name, kinds[name]) for alias, name in table.items())
 
 
 def write(out, elems):
@@ -181,8 +185,8 @@ def write(out, elems):
         put("};\nconst size_t %s_n = %d;\n" % (var, len(rows)))
     rows = aliases(elems)
     put("const struct element_alias element_aliases[] = {")
-    for alias, name in rows:
-        put('\t{"%s", "%s"},' % (alias, name))
+    for row in rows:
+        put('\t{"%s", "%s", ELEMENT_%s},' % row)
     put("};\nconst size_t element_aliases_n = %d;" % len(rows))
 
 

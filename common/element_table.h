@@ -11,6 +11,7 @@
 
 struct element_alias {
 	const char *alias, *name;
+	enum element_type type; /* of the first element of that name */
 };
 
 extern const struct element element_ipfix[];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/element.h"
 #include "common/record.h"
 #include "common/text.h"
 
@@ -217,17 +218,24 @@ record_write_rows(struct stream_out *o, const struct batch *b, struct err *e)
 static enum col_type
 type_of_name(const char *name)
 {
-	static const struct field known[] = {
-	    {"_time", COL_TIME},    {"start_time", COL_TIME},
-	    {"end_time", COL_TIME}, {"exporter", COL_IP},
-	    {"src_addr", COL_IP},   {"dst_addr", COL_IP},
-	    {"next_hop", COL_IP},
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(known[i].name, name) == 0)
-			return known[i].type;
-	return COL_NULL;
+	if (strcmp(name, "_time") == 0)
+		return COL_TIME;
+	if (strcmp(name, "exporter") == 0)
+		return COL_IP;
+	switch (element_type_of(name)) {
+	case ELEMENT_IPV4:
+	case ELEMENT_IPV6:
+		return COL_IP;
+	case ELEMENT_MAC:
+		return COL_MAC;
+	case ELEMENT_SECONDS:
+	case ELEMENT_MILLISECONDS:
+	case ELEMENT_MICROSECONDS:
+	case ELEMENT_NANOSECONDS:
+		return COL_TIME;
+	default:
+		return COL_NULL;
+	}
 }
 
 /* An address: IPv4 as the narrow type, as flowdecode does. */
@@ -327,8 +335,8 @@ read_pair(struct rows *r, size_t n, const msgpack_object_kv *kv, struct err *e)
 			       FIELD_NAME_MAX);
 	memcpy(r->names[n], key->ptr, key->size);
 	r->names[n][key->size] = '\0';
-	r->fields[n].name = r->names[n];
-	if (read_value(r->names[n], &kv->val, &r->values[n], e) != 0)
+	r->fields[n].name = element_canonical(r->names[n]);
+	if (read_value(r->fields[n].name, &kv->val, &r->values[n], e) != 0)
 		return -1;
 	r->fields[n].type = r->values[n].type;
 	return 0;

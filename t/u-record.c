@@ -182,6 +182,35 @@ START_TEST(rows_come_back_as_batches)
 }
 END_TEST
 
+/* Known fields are typed by name, aliases become canonical names. */
+START_TEST(rows_are_typed)
+{
+	static const char row[] =
+	    "\x85\xadIPV4_SRC_ADDR\xa8"
+	    "10.0.0.1\xa8"
+	    "dst_addr\xab"
+	    "2001:db8::1\xa5_time\xce\x00\x0f\x42\x40\xaaIN_SRC_MAC\xb1"
+	    "00:11:22:33:44:55\xa4mine\xff";
+	static const struct field expected[] = {{"_time", COL_TIME},
+						{"dst_addr", COL_IP},
+						{"mine", COL_I64},
+						{"src_addr", COL_IPV4},
+						{"src_mac_address", COL_MAC}};
+	struct record_reader *r = record_reader_new(shapes);
+	const struct batch *b;
+
+	ck_assert_msg(record_read(r, row, sizeof(row) - 1, &b, &e) == 0, "%s",
+		      e.text);
+	b = record_reader_take(r, 1);
+	ck_assert_uint_eq(b->shape->n, 5);
+	for (size_t i = 0; i < 5; i++) {
+		ck_assert_str_eq(b->shape->fields[i].name, expected[i].name);
+		ck_assert_int_eq(b->shape->fields[i].type, expected[i].type);
+	}
+	record_reader_free(r);
+}
+END_TEST
+
 /* Every cut and every flipped byte of a batch: an error or a batch, and the
  * sanitizers have the last word. */
 START_TEST(damaged_batches)
@@ -318,6 +347,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, batches_come_back);
 	tcase_add_test(tc, rows_come_back_as_batches);
+	tcase_add_test(tc, rows_are_typed);
 	tcase_add_test(tc, damaged_batches);
 	tcase_add_test(tc, extents);
 	tcase_add_test(tc, reading_in_pieces);
