@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * flowlog: passes on the records that are wanted, with the fields that are
+ * wanted, as batches or as text.
+ *
+ * in:    a record stream (flowrecord(5)) on stdin
+ * out:   a record stream, or JSON, CSV or TSV, on stdout
+ * keeps: nothing but counters
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/log.h"
+#include "common/record.h"
+#include "common/stage.h"
+#include "common/text.h"
+#include "flowlog/filter.h"
+#include "flowlog/sink.h"
+#include "flowlog/view.h"
+
+enum {
+	ROWS_GATHER = 4096, /* rows that make a batch at once */
+	ROWS_WAIT_MS = 100, /* how long fewer wait for more */
+	SHAPES_SPARE = 16,
+};
+
+static const char usage[] =
+    "usage: flowlog [-v] [--source-id LIST] [--fields LIST] "
+    "[--format FORMAT]\n"
+    "\n"
+    "Reads a record stream (from flowdecode) on stdin and writes what is\n"
+    "wanted of it on stdout.\n"
+    "\n"
+    "  --source-id 71,106   only records of these source ids\n"
+    "  --fields a,b         only these fields, in this order\n"
+    "  --fields -a,-b       all fields but these\n"
+    "  --format FORMAT      batch, rows (msgpack maps), json, csv or tsv;\n"
+    "                       without it json on a terminal, else batch\n"
+    "  -v, --verbose        counters on stderr at the end (SIGUSR1: at once)\n"
+    "  -h, --help           this text\n"
+    "  -V, --version        the version\n";
+
+struct flowlog {
+	struct shapes *shapes;
+	struct record_reader *reader;
+	struct filter *filters;
+	struct view *view;
+	struct sink *sink;
+	uint64_t batches, records, passed;
+};
+
+struct options {
+	const char *sources, *fields, *format;
+	bool verbose;
+};
+
+static int
+process(struct flowlog *f, const struct batch *b, const char *obj, size_t len,
+	struct err *err)
+{
+	view_start(f->view, b, obj, len);
+	if (filters_apply(f->filters, f->view, err))
+		return -1;
+	f->batches++;
+	f->records += b->rows;
+	f->passed += f->view->rows;
+	return sink_put(f->sink, f->view, f->shapes, err);
+}
+
+static int
+process_rows(struct flowlog *f, uint32_t min, struct err *err)
+{
+	const struct batch *b;
+
+	while ((b = record_reader_take(f->reader, min)))
+		if (process(f, b, NULL, 0, err))
+			return -1;
+	return 0;
+}
+
+static int
+new_reader(struct flowlog *f, struct err *err)
+{
+	f->shapes = shapes_new(SHAPES_MAX);
+	f->reader = f->shapes ? record_reader_new(f->shapes) : NULL;
+	return f->reader ? 0 : err_set(err, "out of memory");
+}
+
+/* Batches explain themselves, so shapes met long ago may be forgotten: a
+ * stream that runs for months may have more than there is room for. */
+static int
+renew_reader(struct flowlog *f, struct err *err)
+{
+	if (shapes_count(f->shapes) < SHAPES_MAX - SHAPES_SPARE)
+		return 0;
+	if (process_rows(f, 1, err) || sink_flush(f->sink, err))
+		return -1;
+	record_reader_free(f->reader);
+	shapes_free(f->shapes);
+	f->reader = NULL;
+	return new_reader(f, err);
+}
+
+static int
+on_object(void *ctx, const char *obj, size_t len, struct err *err)
+{
+	struct flowlog *f = ctx;
+	const struct batch *b;
+	int rc;
+
+	if (renew_reader(f, err))
+		return -1;
+	rc = record_read(f->reader, obj, len, &b, err);
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return process_rows(f, ROWS_GATHER, err);
+	return process(f, b, obj, len, err);
+}
+
+static int
+on_drained(void *ctx, struct err *err)
+{
+	struct flowlog *f = ctx;
+
+	return sink_flush(f->sink, err);
+}
+
+static int
+on_tick(void *ctx, struct err *err)
+{
+	struct flowlog *f = ctx;
+
+	return process_rows(f, 1, err) || sink_flush(f->sink, err) ? -1 : 0;
+}
+
+static void
+report(void *ctx)
+{
+	const struct flowlog *f = ctx;
+
+	log_line("records: in %" PRIu64 ", filtered %" PRIu64 ", out %" PRIu64
+		 " (in %" PRIu64 " batches)",
+		 f->records, f->records - f->passed, f->passed, f->batches);
+}
+
+static uint64_t
+source_id(const char *word)
+{
+	uint64_t id;
+
+	if (text_read_u64(word, strlen(word), &id))
+		cli_usage("flowlog", "--source-id: '%s' is no number", word);
+	return id;
+}
+
+/* An empty list lets all through. */
+static int
+add_source_filter(struct flowlog *f, const char *list, struct err *err)
+{
+	struct filter *filter;
+	uint64_t *ids;
+	size_t n = 0;
+	char **words = cli_list(list, &n);
+
+	ids = calloc(n + 1, sizeof *ids);
+	if (!words || !ids)
+		return err_set(err, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		ids[i] = source_id(words[i]);
+	filter = n ? source_filter_new(ids, n) : NULL;
+	free(words);
+	free(ids);
+	if (n && !filter)
+		return err_set(err, "out of memory");
+	filters_add(&f->filters, filter);
+	return 0;
+}
+
+static int
+add_fields_filter(struct flowlog *f, const char *list, struct err *err)
+{
+	bool text = sink_type(f->sink) == SINK_TEXT;
+	struct filter *filter = fields_filter_new(list, !text, err);
+	const char *const *names;
+	size_t n;
+
+	if (!filter)
+		cli_usage("flowlog", "--fields: %s", err->text);
+	filters_add(&f->filters, filter);
+	names = fields_filter_names(filter, &n);
+	return n ? sink_columns(f->sink, names, n, err) : 0;
+}
+
+static int
+set_up(struct flowlog *f, const struct options *o, struct err *err)
+{
+	bool terminal = isatty(STDOUT_FILENO);
+	const char *format = o->format;
+
+	if (!format)
+		format = terminal ? "json" : "batch";
+	f->sink = sink_new(format, STDOUT_FILENO, err);
+	if (!f->sink)
+		cli_usage("flowlog", "--format: %s", err->text);
+	if (terminal && sink_type(f->sink) != SINK_TEXT)
+		cli_usage("flowlog",
+			  "--format: %s is not for a terminal; send it to a "
+			  "file or a program, or use json",
+			  format);
+	f->view = view_new();
+	if (!f->view)
+		return err_set(err, "out of memory");
+	if (o->sources && add_source_filter(f, o->sources, err))
+		return -1;
+	if (o->fields && add_fields_filter(f, o->fields, err))
+		return -1;
+	return new_reader(f, err);
+}
+
+static void
+clear(struct flowlog *f)
+{
+	filters_free(f->filters);
+	view_free(f->view);
+	sink_free(f->sink);
+	record_reader_free(f->reader);
+	shapes_free(f->shapes);
+}
+
+/* What gathered is written whether the input ended well or not. */
+static int
+run(struct flowlog *f, struct err *err)
+{
+	struct stage stage = {
+	    .ctx = f,
+	    .object = on_object,
+	    .drained = on_drained,
+	    .tick = on_tick,
+	    .tick_ms = ROWS_WAIT_MS,
+	    .report = report,
+	};
+	struct err later;
+	int rc = stage_run(&stage, STDIN_FILENO, err);
+
+	if (rc && err->code == EPIPE)
+		return -1;
+	if (process_rows(f, 1, rc ? &later : err) ||
+	    sink_finish(f->sink, rc ? &later : err))
+		return -1;
+	return rc;
+}
+
+static void
+parse(int argc, char **argv, struct options *o)
+{
+	enum { SOURCE_ID = 256, FIELDS, FORMAT };
+	static const struct option longs[] = {
+	    {"source-id", required_argument, NULL, SOURCE_ID},
+	    {"fields", required_argument, NULL, FIELDS},
+	    {"format", required_argument, NULL, FORMAT},
+	    {"verbose", no_argument, NULL, 'v'},
+	    {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'},
+	    {0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "hvV", longs, NULL)) != -1) {
+		switch (c) {
+		case SOURCE_ID:
+			o->sources = optarg;
+			break;
+		case FIELDS:
+			o->fields = optarg;
+			break;
+		case FORMAT:
+			o->format = optarg;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'h':
+			cli_help(usage);
+		case 'V':
+			cli_version("flowlog");
+		default:
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc)
+		cli_usage("flowlog",
+			  "'%s': it reads stdin and takes no "
+			  "arguments but options",
+			  argv[optind]);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct flowlog f = {0};
+	struct options o = {0};
+	struct err err = {0};
+	int rc;
+
+	log_init("flowlog");
+	parse(argc, argv, &o);
+	rc = set_up(&f, &o, &err);
+	if (rc == 0) {
+		rc = run(&f, &err);
+		filters_finish(f.records ? f.filters : NULL);
+	}
+	if (o.verbose)
+		report(&f);
+	clear(&f);
+	/* A reader that has seen enough is no failure: flowlog | head. */
+	if (rc == 0 || err.code == EPIPE)
+		return EXIT_DONE;
+	log_line("%s", err.text);
+	return EXIT_FAILED;
+}
