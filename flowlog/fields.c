@@ -5,6 +5,7 @@
 
 #include "common/cli.h"
 #include "common/duration.h"
+#include "common/element.h"
 #include "common/log.h"
 #include "flowlog/filter.h"
 
@@ -168,7 +169,7 @@ add_words(struct fields_filter *f, size_t n, struct err *err)
 		word += f->drops;
 		if (!*word || strlen(word) >= FIELD_NAME_MAX)
 			return err_set(err, "'%s' is no field name", word);
-		add_name(f, word, false);
+		add_name(f, element_canonical(word), false);
 	}
 	return n ? 0 : err_set(err, "no field is named");
 }
