@@ -4,12 +4,9 @@
 int
 filters_apply(struct filter *f, struct view *v, struct err *err)
 {
-	for (; f; f = f->next) {
+	for (; f; f = f->next)
 		if (f->apply(f, v, err) != 0)
 			return -1;
-		if (v->rows == 0)
-			return 0;
-	}
 	return 0;
 }
 

@@ -22,7 +22,8 @@ struct filter {
 	void (*free)(struct filter *);
 };
 
-/* Applies each in turn; stops early when no row is left. */
+/* Applies each in turn, to the last: also with no row left there are fields to
+ * be seen. */
 int filters_apply(struct filter *list, struct view *, struct err *);
 void filters_finish(const struct filter *list);
 void filters_free(struct filter *list);

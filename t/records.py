@@ -25,6 +25,8 @@ class All:
 def column(kind, values):
     if isinstance(values, All):
         v = values.value
+        if v is not None and kind in ("bool", "f64"):
+            v = bool(v) if kind == "bool" else float(v)
         return [v] if kind in ("ip", "bytes") and v is not None else v
     plain = [v if v is not None else
              b"\0" * 16 if kind == "ip" else b"" if kind == "bytes" else
