@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bit packing and the passes over integers that the encodings are made of.
+ *
+ * Packed values are a plain bit stream, least significant bit first: value i
+ * of width w is at bits [i*w, i*w+w).  So eight values start at a byte
+ * boundary, and eight of them are w bytes.
+ *
+ * The kernels that dominate exist twice, in plain C and for AVX2, chosen once
+ * at run time; a test holds them to each other.
+ */
+#ifndef COMMON_BITS_H
+#define COMMON_BITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Readers may look at this many bytes past the packed ones. */
+enum { BITS_PAD = 32 };
+
+/* What one pass over a vector tells. Order and differences are signed, the
+ * sum is modulo 2^64. */
+struct bits_scan {
+	int64_t min, max;
+	int64_t step_min, step_max; /* of v[i] - v[i-1]; 0 if n is 1 */
+	uint64_t sum;
+	size_t runs; /* of equal values */
+};
+
+struct bits_ops {
+	/* w from 0 to 32. IN has BITS_PAD bytes after the packed ones. May
+	 * write up to 7 values past n. */
+	void (*unpack32)(const uint8_t *in, size_t n, unsigned w,
+	    uint32_t *out);
+	/* out = base + scale * value, modulo 2^64 and 2^32; w from 0 to 64.
+	 * The same bounds as above. */
+	void (*unpack64)(const uint8_t *in, size_t n, unsigned w, uint64_t base,
+	    uint64_t scale, uint64_t *out);
+	void (*affine32)(uint32_t *, size_t n, uint32_t base, uint32_t scale);
+	/* n is 1 at least. */
+	void (*scan)(const uint64_t *v, size_t n, struct bits_scan *);
+};
+
+extern const struct bits_ops bits_plain, bits_avx2;
+
+/* The best that this machine has. */
+const struct bits_ops *bits_ops(void);
+
+/* Bytes of n values of w bits, without padding. */
+static inline size_t
+bits_size(size_t n, unsigned w)
+{
+	return (n * w + 7) / 8;
+}
+
+/* Bits that hold x: 0 for 0. */
+static inline unsigned
+bits_width(uint64_t x)
+{
+	return x ? 64 - (unsigned)__builtin_clzll(x) : 0;
+}
+
+/*
+ * Packs ((v[i] - base) >> shift) * inverse, each of which fits w bits (what is
+ * above is cut off).  Writes up to 8 bytes past bits_size(n, w).
+ */
+struct bits_affine {
+	uint64_t base;
+	uint64_t inverse; /* of the odd part of the scale; 1 if none */
+	unsigned shift;
+};
+void bits_pack(uint8_t *out, const uint64_t *v, size_t n, unsigned w,
+    const struct bits_affine *);
+
+/* Sorts n values below 2^w; TMP has room for n. */
+void bits_sort(uint64_t *v, uint64_t *tmp, size_t n, unsigned w);
+
+#endif

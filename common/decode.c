@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/decode.h"
+
+#include <string.h>
+
+#include "common/batch.h"
+#include "common/encode.h"
+
+enum { REFS_MAX = 4 };
+
+/* Values and lengths of runs (12 bytes a row), and up to three columns that a
+ * linear one is relative to (8 bytes each), with slack. */
+size_t
+decode_scratch(size_t n)
+{
+	return (n + 2 * DECODE_SLACK) * 40;
+}
+
+int
+decode_fail(struct decoder *d, const char *why)
+{
+	if (!d->bad)
+		d->bad = why;
+	d->p = d->end;
+	return -1;
+}
+
+void *
+decode_take(struct decoder *d, size_t bytes)
+{
+	uint8_t *p = d->scratch;
+
+	bytes = (bytes + 7) & ~(size_t)7;
+	if (bytes > (size_t)(d->scratch_end - p)) {
+		decode_fail(d, "vectors within vectors take too much memory");
+		return NULL;
+	}
+	d->scratch += bytes;
+	return p;
+}
+
+const uint8_t *
+decode_bytes(struct decoder *d, size_t n)
+{
+	const uint8_t *p = d->p;
+
+	if (d->bad || n > (size_t)(d->end - p)) {
+		decode_fail(d, "cut short");
+		return NULL;
+	}
+	d->p += n;
+	return p;
+}
+
+uint8_t
+decode_u8(struct decoder *d)
+{
+	const uint8_t *p = decode_bytes(d, 1);
+
+	return p ? *p : 0;
+}
+
+uint32_t
+decode_u32(struct decoder *d)
+{
+	const uint8_t *p = decode_bytes(d, 4);
+	uint32_t x = 0;
+
+	if (p)
+		memcpy(&x, p, 4);
+	return x;
+}
+
+uint64_t
+decode_u64(struct decoder *d)
+{
+	const uint8_t *p = decode_bytes(d, 8);
+	uint64_t x = 0;
+
+	if (p)
+		memcpy(&x, p, 8);
+	return x;
+}
+
+int
+decode_constant(struct decoder *d, uint64_t *value)
+{
+	if (d->bad || d->p == d->end || *d->p != ENC_CONST)
+		return 0;
+	decode_u8(d);
+	*value = decode_u64(d);
+	return !d->bad;
+}
+
+/* A count of parts, which is at most MAX. */
+static size_t
+count(struct decoder *d, size_t max)
+{
+	uint32_t n = decode_u32(d);
+
+	if (n <= max)
+		return n;
+	decode_fail(d, "more parts than rows");
+	return 0;
+}
+
+/* The values of a vector, 4 or 8 bytes each: what the two entries share. */
+struct out {
+	void *p;
+	bool wide;
+};
+
+static int vector(struct decoder *, size_t n, struct out);
+
+static struct out
+take(struct decoder *d, size_t n, bool wide)
+{
+	struct out o = {.wide = wide};
+
+	o.p = decode_take(d, (n + DECODE_SLACK) * (wide ? 8 : 4));
+	return o;
+}
+
+static void
+fill(struct out o, size_t n, uint64_t value)
+{
+	if (o.wide)
+		for (size_t i = 0; i < n; i++)
+			((uint64_t *)o.p)[i] = value;
+	else
+		for (size_t i = 0; i < n; i++)
+			((uint32_t *)o.p)[i] = (uint32_t)value;
+}
+
+static int
+constant(struct decoder *d, size_t n, struct out o)
+{
+	fill(o, n, decode_u64(d));
+	return 0;
+}
+
+static int
+packed(struct decoder *d, size_t n, struct out o)
+{
+	unsigned w = decode_u8(d);
+	uint64_t base = decode_u64(d), scale = decode_u64(d);
+	const uint8_t *in;
+
+	if (w > 64)
+		return decode_fail(d, "packed values wider than 64 bits");
+	in = decode_bytes(d, bits_size(n, w));
+	if (!in)
+		return -1;
+	if (d->limit - d->p < BITS_PAD)
+		return decode_fail(d, "packed values without padding");
+	if (o.wide) {
+		d->ops->unpack64(in, n, w, base, scale, o.p);
+	} else if (w <= 32) {
+		d->ops->unpack32(in, n, w, o.p);
+		d->ops->affine32(o.p, n, (uint32_t)base, (uint32_t)scale);
+	} else {
+		uint64_t part[64 + DECODE_SLACK];
+		uint32_t *to = o.p;
+
+		/* never so encoded, but defined; 64 values fill whole bytes */
+		for (size_t i = 0; i < n; i += 64, in += 8 * (size_t)w) {
+			size_t k = n - i < 64 ? n - i : 64;
+
+			d->ops->unpack64(in, k, w, base, scale, part);
+			for (size_t j = 0; j < k; j++)
+				to[i + j] = (uint32_t)part[j];
+		}
+	}
+	return 0;
+}
+
+static int
+expand(struct decoder *d, size_t n, size_t runs, const uint32_t *len,
+       struct out from, struct out o)
+{
+	size_t at = 0;
+
+	for (size_t r = 0; r < runs; r++) {
+		size_t k = (size_t)len[r] + 1;
+
+		if (k > n - at)
+			return decode_fail(d, "runs longer than the column");
+		if (o.wide)
+			for (size_t i = 0; i < k; i++)
+				((uint64_t *)o.p)[at + i] =
+				    ((uint64_t *)from.p)[r];
+		else
+			for (size_t i = 0; i < k; i++)
+				((uint32_t *)o.p)[at + i] =
+				    ((uint32_t *)from.p)[r];
+		at += k;
+	}
+	return at == n ? 0 : decode_fail(d, "runs shorter than the column");
+}
+
+static int
+runs(struct decoder *d, size_t n, struct out o)
+{
+	size_t r = count(d, n);
+	struct out values = take(d, r, o.wide), len = take(d, r, false);
+
+	if (!len.p || vector(d, r, values) != 0 || vector(d, r, len) != 0)
+		return -1;
+	return expand(d, n, r, len.p, values, o);
+}
+
+/* Codes below D become entries of the dictionary. Codes and output are the
+ * same memory when the output is not wide. */
+static int
+look_up(struct decoder *d, size_t n, size_t entries, const uint32_t *code,
+	struct out dict, struct out o)
+{
+	uint32_t max = 0;
+
+	for (size_t i = 0; i < n; i++)
+		max = code[i] > max ? code[i] : max;
+	if (max >= entries)
+		return decode_fail(d, "a code past the dictionary");
+	if (o.wide)
+		for (size_t i = 0; i < n; i++)
+			((uint64_t *)o.p)[i] = ((uint64_t *)dict.p)[code[i]];
+	else
+		for (size_t i = 0; i < n; i++)
+			((uint32_t *)o.p)[i] = ((uint32_t *)dict.p)[code[i]];
+	return 0;
+}
+
+static int
+dictionary(struct decoder *d, size_t n, struct out o)
+{
+	size_t entries = count(d, BATCH_ROWS_MAX);
+	struct out dict = take(d, entries, o.wide);
+	struct out code = o.wide ? take(d, n, false) : o;
+
+	if (!dict.p || !code.p || vector(d, entries, dict) != 0 ||
+	    vector(d, n, code) != 0)
+		return -1;
+	return look_up(d, n, entries, code.p, dict, o);
+}
+
+static int
+patched(struct decoder *d, size_t n, struct out o)
+{
+	size_t e = count(d, n), at = 0;
+	struct out gap = take(d, e, false), value = take(d, e, o.wide);
+
+	if (!gap.p || !value.p || vector(d, n, o) != 0 ||
+	    vector(d, e, gap) != 0 || vector(d, e, value) != 0)
+		return -1;
+	for (size_t i = 0; i < e; i++, at++) {
+		at += ((uint32_t *)gap.p)[i];
+		if (at >= n)
+			return decode_fail(d, "an exception past the last row");
+		if (o.wide)
+			((uint64_t *)o.p)[at] = ((uint64_t *)value.p)[i];
+		else
+			((uint32_t *)o.p)[at] = ((uint32_t *)value.p)[i];
+	}
+	return 0;
+}
+
+static int
+delta(struct decoder *d, size_t n, struct out o)
+{
+	uint64_t x = decode_u64(d);
+
+	if (n == 0)
+		return decode_fail(d, "differences of no values");
+	if (o.wide) {
+		uint64_t *v = o.p;
+
+		o.p = v + 1;
+		if (vector(d, n - 1, o) != 0)
+			return -1;
+		v[0] = x;
+		for (size_t i = 1; i < n; i++)
+			v[i] = x += v[i];
+	} else {
+		uint32_t *v = o.p, y = (uint32_t)x;
+
+		o.p = v + 1;
+		if (vector(d, n - 1, o) != 0)
+			return -1;
+		v[0] = y;
+		for (size_t i = 1; i < n; i++)
+			v[i] = y += v[i];
+	}
+	return 0;
+}
+
+/* Adds ref / div * mul. */
+static void
+add_scaled(struct out o, size_t n, const uint64_t *ref, uint64_t div,
+	   uint64_t mul)
+{
+	uint64_t *wide = o.p;
+	uint32_t *narrow = o.p;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t x = ref[i];
+
+		/* dividing by a constant is a multiplication */
+		if (div == 1000)
+			x /= 1000;
+		else if (div != 1)
+			x /= div;
+		if (o.wide)
+			wide[i] += x * mul;
+		else
+			narrow[i] += (uint32_t)(x * mul);
+	}
+}
+
+static int
+linear(struct decoder *d, size_t n, struct out o)
+{
+	const uint8_t *head = decode_bytes(d, 2);
+	uint64_t mul = decode_u64(d), div = decode_u64(d);
+	unsigned col;
+	uint64_t *ref;
+	int r = 0;
+
+	if (!head || div == 0)
+		return decode_fail(d, "relative to a column divided by 0");
+	if (++d->refs > REFS_MAX)
+		return decode_fail(d, "columns relative to one another");
+	col = (unsigned)head[0] | (unsigned)head[1] << 8;
+	if (vector(d, n, o) != 0)
+		return -1;
+	ref = decode_take(d, (n + DECODE_SLACK) * sizeof(*ref));
+	if (!ref)
+		return -1;
+	if (col == ENC_REF_ROW)
+		for (size_t i = 0; i < n; i++)
+			ref[i] = i;
+	else if (d->column)
+		r = d->column(d, col, n, ref);
+	else
+		r = decode_fail(d, "relative to a column in a place of none");
+	if (r == 0)
+		add_scaled(o, n, ref, div, mul);
+	return r;
+}
+
+static int
+escape(struct decoder *d, size_t n, struct out o)
+{
+	size_t entries = count(d, ENC_ESCAPE_MAX), e = count(d, n), at = 0;
+	struct out dict = take(d, entries, o.wide);
+	struct out code = take(d, n, false), rest = take(d, e, o.wide);
+
+	if (!dict.p || !code.p || !rest.p || vector(d, n, code) != 0 ||
+	    vector(d, entries, dict) != 0 || vector(d, e, rest) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		size_t c = ((uint32_t *)code.p)[i];
+		struct out from = c < entries ? dict : rest;
+
+		if (c > entries || (c == entries && at == e))
+			return decode_fail(d, "a code past the dictionary");
+		if (c == entries)
+			c = at++;
+		if (o.wide)
+			((uint64_t *)o.p)[i] = ((uint64_t *)from.p)[c];
+		else
+			((uint32_t *)o.p)[i] = ((uint32_t *)from.p)[c];
+	}
+	return at == e ? 0 : decode_fail(d, "escaped values left over");
+}
+
+static int
+vector(struct decoder *d, size_t n, struct out o)
+{
+	static int (*const kinds[ENCODINGS])(struct decoder *, size_t,
+					     struct out) = {
+	    [ENC_CONST] = constant,  [ENC_PACKED] = packed,
+	    [ENC_RUNS] = runs,	     [ENC_DICT] = dictionary,
+	    [ENC_PATCHED] = patched, [ENC_DELTA] = delta,
+	    [ENC_LINEAR] = linear,   [ENC_ESCAPE] = escape,
+	};
+	unsigned kind = decode_u8(d);
+	uint8_t *scratch = d->scratch;
+	int r;
+
+	if (d->bad)
+		return -1;
+	if (kind >= ENCODINGS)
+		return decode_fail(d, "unknown encoding");
+	if (d->depth == ENC_DEPTH_MAX)
+		return decode_fail(d, "vectors nested too deep");
+	d->depth++;
+	r = kinds[kind](d, n, o);
+	d->depth--;
+	d->scratch = scratch;
+	return r != 0 || d->bad ? -1 : 0;
+}
+
+int
+decode_vector64(struct decoder *d, size_t n, uint64_t *out)
+{
+	struct out o = {out, true};
+
+	return vector(d, n, o);
+}
+
+int
+decode_vector32(struct decoder *d, size_t n, uint32_t *out)
+{
+	struct out o = {out, false};
+
+	return vector(d, n, o);
+}

@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/encode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SAMPLE = 512,
+	SCRATCH = 10 * (BATCH_ROWS_MAX + 64), /* integers */
+	HASH_BITS_MAX = 18,
+	HEAD_BITS = 8 * 18, /* of a packed vector */
+};
+
+struct encoder {
+	const struct bits_ops *ops;
+	uint64_t *scratch;
+	size_t used;
+	uint32_t *slots; /* of the hash table, 2^HASH_BITS_MAX */
+	unsigned depth;	 /* of vectors within vectors */
+};
+
+void
+bytes_clear(struct bytes *b)
+{
+	free(b->p);
+	*b = (struct bytes){0};
+}
+
+uint8_t *
+bytes_room(struct bytes *b, size_t n)
+{
+	size_t cap = b->cap ? b->cap : 4096;
+	uint8_t *p;
+
+	if (b->failed)
+		return NULL;
+	if (n <= b->cap - b->len)
+		return b->p + b->len;
+	while (n > cap - b->len)
+		cap *= 2;
+	p = realloc(b->p, cap);
+	if (!p) {
+		b->failed = true;
+		return NULL;
+	}
+	b->p = p;
+	b->cap = cap;
+	return b->p + b->len;
+}
+
+void
+bytes_add(struct bytes *b, const void *p, size_t n)
+{
+	uint8_t *to = bytes_room(b, n);
+
+	if (!to)
+		return;
+	if (n > 0)
+		memcpy(to, p, n);
+	b->len += n;
+}
+
+static void
+add_u8(struct bytes *b, unsigned x)
+{
+	uint8_t c = (uint8_t)x;
+
+	bytes_add(b, &c, 1);
+}
+
+static void
+add_u32(struct bytes *b, size_t x)
+{
+	uint32_t c = (uint32_t)x;
+
+	bytes_add(b, &c, 4);
+}
+
+static void
+add_u64(struct bytes *b, uint64_t x)
+{
+	bytes_add(b, &x, 8);
+}
+
+struct encoder *
+encoder_new(void)
+{
+	struct encoder *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->ops = bits_ops();
+	e->scratch = malloc(SCRATCH * sizeof(*e->scratch));
+	e->slots = malloc(sizeof(*e->slots) << HASH_BITS_MAX);
+	if (!e->scratch || !e->slots) {
+		encoder_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void
+encoder_free(struct encoder *e)
+{
+	if (!e)
+		return;
+	free(e->scratch);
+	free(e->slots);
+	free(e);
+}
+
+uint64_t *
+encoder_take(struct encoder *e, size_t n)
+{
+	uint64_t *p = e->scratch + e->used;
+
+	if (n > SCRATCH - e->used)
+		return NULL;
+	e->used += n;
+	return p;
+}
+
+size_t
+encoder_mark(const struct encoder *e)
+{
+	return e->used;
+}
+
+void
+encoder_release(struct encoder *e, size_t mark)
+{
+	e->used = mark;
+}
+
+/* ---- planning ---- */
+
+static uint64_t
+gcd(uint64_t a, uint64_t b)
+{
+	while (b) {
+		uint64_t t = a % b;
+
+		a = b;
+		b = t;
+	}
+	return a;
+}
+
+/* The inverse of an odd number modulo 2^64, by Newton's iteration. */
+static uint64_t
+inverse(uint64_t odd)
+{
+	uint64_t x = odd;
+
+	for (int i = 0; i < 5; i++)
+		x *= 2 - odd * x;
+	return x;
+}
+
+static struct bits_affine
+affine(uint64_t base, uint64_t scale)
+{
+	unsigned shift = (unsigned)__builtin_ctzll(scale);
+
+	return (struct bits_affine){base, inverse(scale >> shift), shift};
+}
+
+/* The greatest step that all values keep to, guessed from a few and then
+ * checked against all: x is a multiple of an odd s exactly if x times the
+ * inverse of s is at most UINT64_MAX / s. */
+static uint64_t
+find_scale(const uint64_t *v, size_t n, uint64_t base)
+{
+	uint64_t g = 0, bad = 0, max;
+	struct bits_affine a;
+
+	for (size_t i = 0; i < n && g != 1; i += n / 32 + 1)
+		g = gcd(v[i] - base, g);
+	if (g <= 1)
+		return 1;
+	a = affine(base, g);
+	max = UINT64_MAX / (g >> a.shift);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t x = v[i] - base;
+
+		bad |= x & (((uint64_t)1 << a.shift) - 1);
+		bad |= (x >> a.shift) * a.inverse > max;
+	}
+	return bad ? 1 : g;
+}
+
+/* What is known of the values from a sample of them, less the minimum. */
+struct sample {
+	uint64_t v[SAMPLE]; /* sorted */
+	size_t n;
+	double each; /* how many values one of the sample stands for */
+	size_t distinct, once, twice; /* values that come so often */
+};
+
+static void
+sample_take(struct sample *s, const uint64_t *v, size_t n,
+	    const struct bits_scan *scan)
+{
+	uint64_t tmp[SAMPLE];
+	size_t step = (n + SAMPLE - 1) / SAMPLE;
+	uint32_t jitter = 1;
+
+	s->n = 0;
+	/* an irregular step, for values repeat with the datagrams */
+	for (size_t i = 0; i + step <= n; i += step) {
+		jitter = jitter * 1664525 + 1013904223;
+		s->v[s->n++] =
+		    v[i + (jitter >> 8) % step] - (uint64_t)scan->min;
+	}
+	s->each = (double)n / (double)s->n;
+	bits_sort(s->v, tmp, s->n,
+		  bits_width((uint64_t)scan->max - (uint64_t)scan->min));
+	s->distinct = s->once = s->twice = 0;
+	for (size_t i = 0, j; i < s->n; i = j) {
+		for (j = i; j < s->n && s->v[j] == s->v[i]; j++)
+			;
+		s->distinct++;
+		s->once += j - i == 1;
+		s->twice += j - i == 2;
+	}
+}
+
+/* The most of the sample that a window of 2^w covers, and where it begins. */
+static size_t
+window(const struct sample *s, unsigned w, uint64_t *base)
+{
+	size_t best = 0;
+
+	for (size_t i = 0, j = 0; i < s->n; i++) {
+		while (j < s->n && s->v[j] - s->v[i] < (uint64_t)1 << w)
+			j++;
+		if (j - i > best) {
+			best = j - i;
+			*base = s->v[i];
+		}
+		if (j == s->n)
+			break;
+	}
+	return best;
+}
+
+static void
+plan_patched(const struct sample *s, size_t n, unsigned full, struct plan *p)
+{
+	unsigned low = full > 24 ? full - 24 : 1;
+
+	for (unsigned w = low; w < full && w < 56; w++) {
+		uint64_t base = 0;
+		size_t in = window(s, w, &base);
+		double out = (double)(s->n - in) * s->each;
+		double bits = (double)n * w + out * (full + 7) + 3 * HEAD_BITS;
+
+		if (4 * (s->n - in) > s->n || bits * 1.04 >= p->bits)
+			continue;
+		p->kind = ENC_PATCHED;
+		p->bits = bits;
+		p->width = w;
+		p->base = base + (uint64_t)p->scan.min;
+	}
+}
+
+/* How many different values there are, guessed from how many the sample shows
+ * once and twice (Chao's estimate). */
+static size_t
+guess_distinct(const struct sample *s, size_t n)
+{
+	double d;
+
+	if (s->n == n)
+		return s->distinct;
+	d = (double)s->distinct +
+	    (double)s->once * (double)s->once / (2.0 * (double)(s->twice + 1));
+	return d < (double)n ? (size_t)d + 1 : n;
+}
+
+static void
+plan_dict(const struct sample *s, size_t n, unsigned full, struct plan *p)
+{
+	size_t d = guess_distinct(s, n);
+	unsigned w = bits_width(d - 1);
+	/* entries are sorted, so each costs what is between neighbours */
+	unsigned gap = bits_width(d);
+	unsigned entry = full + 3 > gap ? full + 3 - gap : 2;
+	double bits = (double)n * w +
+		      (double)d * (entry < full ? entry : full) + 3 * HEAD_BITS;
+
+	if (bits * 1.08 >= p->bits)
+		return;
+	p->kind = ENC_DICT;
+	p->bits = bits;
+	p->distinct = d;
+}
+
+struct often {
+	uint64_t value;
+	size_t times;
+};
+
+static int
+more_often(const void *a, const void *b)
+{
+	const struct often *x = a, *y = b;
+
+	if (x->times != y->times)
+		return x->times < y->times ? 1 : -1;
+	return x->value < y->value ? -1 : x->value > y->value;
+}
+
+static void
+plan_escape(const struct sample *s, size_t n, unsigned full, struct plan *p)
+{
+	struct often of[SAMPLE / 2];
+	size_t k = 0, in = 0, at = 0;
+
+	/* once in a sample is chance */
+	for (size_t i = 0, j; i < s->n; i = j) {
+		for (j = i; j < s->n && s->v[j] == s->v[i]; j++)
+			;
+		if (j - i > 1)
+			of[k++] = (struct often){s->v[i], j - i};
+	}
+	qsort(of, k, sizeof(*of), more_often);
+	for (unsigned w = 1; w <= 8 && at < k; w++) {
+		double bits;
+
+		for (; at < k && at < ((size_t)1 << w) - 1; at++)
+			in += of[at].times;
+		bits = (double)n * w + (double)(s->n - in) * s->each * full +
+		       (double)at * full + 3 * HEAD_BITS;
+		if (bits * 1.10 >= p->bits)
+			continue;
+		p->kind = ENC_ESCAPE;
+		p->bits = bits;
+		p->frequent = at;
+	}
+	if (p->kind == ENC_ESCAPE)
+		for (size_t i = 0; i < p->frequent; i++)
+			p->top[i] = of[i].value + (uint64_t)p->scan.min;
+}
+
+static void
+plan_simple(size_t n, struct plan *p)
+{
+	const struct bits_scan *s = &p->scan;
+	uint64_t range = (uint64_t)s->max - (uint64_t)s->min;
+	uint64_t steps = (uint64_t)s->step_max - (uint64_t)s->step_min;
+	/* a difference of wrapped ones may have wrapped itself */
+	unsigned w = steps >> 62 ? 64 : bits_width(steps);
+	double bits;
+
+	if (range >> 62 == 0) {
+		bits = (double)(n - 1) * w + 2 * HEAD_BITS;
+		if (n > 2 && bits * 1.05 < p->bits) {
+			p->kind = ENC_DELTA;
+			p->bits = bits;
+		}
+	}
+	/* the longest run is guessed to be eight times the average */
+	bits = (double)s->runs * (p->width + bits_width(8 * n / s->runs)) +
+	       3 * HEAD_BITS;
+	if (bits < p->bits) {
+		p->kind = ENC_RUNS;
+		p->bits = bits;
+	}
+}
+
+void
+encode_plan(struct encoder *e, const uint64_t *v, size_t n, struct plan *p)
+{
+	struct sample s;
+	uint64_t range;
+
+	e->ops->scan(v, n, &p->scan);
+	range = (uint64_t)p->scan.max - (uint64_t)p->scan.min;
+	p->kind = ENC_CONST;
+	p->bits = 8 * 9;
+	p->scale = 1;
+	p->width = 0;
+	if (range == 0)
+		return;
+	p->scale = find_scale(v, n, (uint64_t)p->scan.min);
+	p->width = bits_width(range / p->scale);
+	p->kind = ENC_PACKED;
+	p->bits = (double)n * p->width + HEAD_BITS;
+	plan_simple(n, p);
+	/* below two bits a value there is little left to win */
+	if (p->bits < 2 * (double)n + 4 * HEAD_BITS)
+		return;
+	sample_take(&s, v, n, &p->scan);
+	plan_dict(&s, n, p->width, p);
+	plan_patched(&s, n, p->width + bits_width(p->scale) - 1, p);
+	plan_escape(&s, n, p->width, p);
+}
+
+/* ---- encoding ---- */
+
+void
+encode_constant(uint64_t value, struct bytes *out)
+{
+	add_u8(out, ENC_CONST);
+	add_u64(out, value);
+}
+
+static void
+encode_packed(const uint64_t *v, size_t n, unsigned w, uint64_t base,
+	      uint64_t scale, struct bytes *out)
+{
+	struct bits_affine a = affine(base, scale);
+	uint8_t *to;
+
+	add_u8(out, ENC_PACKED);
+	add_u8(out, w);
+	add_u64(out, base);
+	add_u64(out, scale);
+	to = bytes_room(out, bits_size(n, w) + 8);
+	if (!to)
+		return;
+	bits_pack(to, v, n, w, &a);
+	out->len += bits_size(n, w);
+}
+
+/* Packed, without a plan: for codes and other plain parts. */
+static void
+encode_plain(struct encoder *e, const uint64_t *v, size_t n, struct bytes *out)
+{
+	struct bits_scan s = {0};
+
+	if (n > 0)
+		e->ops->scan(v, n, &s);
+	if (s.min == s.max)
+		encode_constant((uint64_t)s.min, out);
+	else
+		encode_packed(v, n,
+			      bits_width((uint64_t)s.max - (uint64_t)s.min),
+			      (uint64_t)s.min, 1, out);
+}
+
+static void
+encode_runs(struct encoder *e, const uint64_t *v, size_t n,
+	    const struct plan *p, struct bytes *out)
+{
+	size_t runs = p->scan.runs, r = 0, start = 0;
+	uint64_t *value = encoder_take(e, runs + 1);
+	uint64_t *len = encoder_take(e, runs + 1);
+
+	if (!value || !len) {
+		encode_plain(e, v, n, out);
+		return;
+	}
+	for (size_t i = 1; i <= n; i++) {
+		if (i < n && v[i] == v[i - 1])
+			continue;
+		value[r] = v[i - 1];
+		len[r++] = i - start - 1;
+		start = i;
+	}
+	add_u8(out, ENC_RUNS);
+	add_u32(out, r);
+	encode_any(e, value, r, out);
+	encode_any(e, len, r, out);
+}
+
+static void
+encode_delta(struct encoder *e, const uint64_t *v, size_t n, struct bytes *out)
+{
+	uint64_t *step = encoder_take(e, n);
+
+	if (!step) {
+		encode_plain(e, v, n, out);
+		return;
+	}
+	for (size_t i = 1; i < n; i++)
+		step[i - 1] = v[i] - v[i - 1];
+	add_u8(out, ENC_DELTA);
+	add_u64(out, v[0]);
+	encode_any(e, step, n - 1, out);
+}
+
+static void
+encode_patched(struct encoder *e, const uint64_t *v, size_t n,
+	       const struct plan *p, struct bytes *out)
+{
+	size_t mark = encoder_mark(e), k = 0, last = 0;
+	uint64_t *in = encoder_take(e, n), *gap = encoder_take(e, n + 1);
+	uint64_t *value;
+
+	if (!in || !gap) {
+		encode_plain(e, v, n, out);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint64_t x = v[i] - p->base, far = x >> p->width;
+
+		in[i] = far ? p->base : v[i];
+		gap[k] = i;
+		k += far != 0;
+	}
+	encoder_release(e, mark + 2 * n + 1);
+	value = encoder_take(e, k + 1);
+	if (!value) {
+		encode_plain(e, v, n, out);
+		return;
+	}
+	for (size_t i = 0; i < k; i++) {
+		size_t at = gap[i];
+
+		value[i] = v[at];
+		gap[i] = at - last;
+		last = at + 1;
+	}
+	add_u8(out, ENC_PATCHED);
+	add_u32(out, k);
+	encode_packed(in, n, p->width, p->base, 1, out);
+	encode_any(e, gap, k, out);
+	encode_any(e, value, k, out);
+}
+
+/* A dictionary in the making: distinct values in order of appearance. */
+struct dict {
+	uint64_t *value;
+	size_t n, max;
+	uint32_t *slots; /* entry + 1; 0 if free */
+	unsigned bits;
+};
+
+static inline size_t
+dict_find(const struct dict *d, uint64_t x)
+{
+	size_t at = (size_t)(x * 0x9e3779b97f4a7c15 >> (64 - d->bits));
+	size_t mask = ((size_t)1 << d->bits) - 1;
+
+	while (d->slots[at] && d->value[d->slots[at] - 1] != x)
+		at = (at + 1) & mask;
+	return at;
+}
+
+static void
+dict_init(struct encoder *e, struct dict *d, uint64_t *value, size_t max)
+{
+	*d = (struct dict){.value = value, .max = max, .slots = e->slots};
+	d->bits = bits_width(2 * max);
+	memset(d->slots, 0, sizeof(*d->slots) << d->bits);
+}
+
+/* Codes of all values; -1 if there are more than max. */
+static int
+dict_fill(struct dict *d, const uint64_t *v, size_t n, uint64_t *code)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t at = dict_find(d, v[i]);
+
+		if (!d->slots[at]) {
+			if (d->n == d->max)
+				return -1;
+			d->value[d->n++] = v[i];
+			d->slots[at] = (uint32_t)d->n;
+		}
+		code[i] = d->slots[at] - 1;
+	}
+	return 0;
+}
+
+size_t
+encode_distinct(struct encoder *e, const uint64_t *v, size_t n, size_t max,
+		uint64_t *value, uint64_t *code)
+{
+	struct dict d;
+
+	dict_init(e, &d, value, max);
+	return dict_fill(&d, v, n, code) == 0 ? d.n : 0;
+}
+
+/* Sorts the entries, for they pack better so, and renumbers the codes. */
+static int
+dict_sort(struct encoder *e, struct dict *d, uint64_t base, unsigned w,
+	  uint64_t *code, size_t n)
+{
+	uint64_t *key = encoder_take(e, d->n), *tmp = encoder_take(e, d->n);
+	uint32_t *rank = e->slots; /* not needed any more */
+
+	if (w > 48 || !key || !tmp)
+		return -1;
+	for (size_t i = 0; i < d->n; i++)
+		key[i] = (d->value[i] - base) << 16 | i;
+	/* the low 16 bits break no ties: sort by the rest */
+	for (size_t i = 0; i < d->n; i++)
+		key[i] = key[i] >> 16 | key[i] << 48;
+	bits_sort(key, tmp, d->n, w);
+	for (size_t i = 0; i < d->n; i++) {
+		rank[key[i] >> 48] = (uint32_t)i;
+		d->value[i] = base + (key[i] & (UINT64_MAX >> 16));
+	}
+	for (size_t i = 0; i < n; i++)
+		code[i] = rank[code[i]];
+	return 0;
+}
+
+static void
+encode_dict(struct encoder *e, const uint64_t *v, size_t n,
+	    const struct plan *p, struct bytes *out)
+{
+	uint64_t range = (uint64_t)p->scan.max - (uint64_t)p->scan.min;
+	size_t max = 2 * p->distinct < n ? 2 * p->distinct : n;
+	uint64_t *value = encoder_take(e, max), *code = encoder_take(e, n);
+	struct dict d;
+
+	if (value && code)
+		dict_init(e, &d, value, max);
+	if (!value || !code || dict_fill(&d, v, n, code) != 0) {
+		encode_packed(v, n, p->width, (uint64_t)p->scan.min, p->scale,
+			      out);
+		return;
+	}
+	dict_sort(e, &d, (uint64_t)p->scan.min, bits_width(range), code, n);
+	add_u8(out, ENC_DICT);
+	add_u32(out, d.n);
+	encode_any(e, d.value, d.n, out);
+	encode_packed(code, n, bits_width(d.n - 1), 0, 1, out);
+}
+
+static void
+encode_escape(struct encoder *e, const uint64_t *v, size_t n,
+	      const struct plan *p, struct bytes *out)
+{
+	uint64_t top[ENC_ESCAPE_MAX];
+	uint64_t *code = encoder_take(e, n), *rest = encoder_take(e, n + 1);
+	struct dict d;
+	size_t k = 0;
+
+	if (!code || !rest) {
+		encode_plain(e, v, n, out);
+		return;
+	}
+	dict_init(e, &d, top, 8 * p->frequent);
+	for (size_t i = 0; i < p->frequent; i++) {
+		size_t at = dict_find(&d, p->top[i]);
+
+		top[d.n++] = p->top[i];
+		d.slots[at] = (uint32_t)d.n;
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint32_t slot = d.slots[dict_find(&d, v[i])];
+
+		code[i] = slot ? slot - 1 : d.n;
+		rest[k] = v[i];
+		k += slot == 0;
+	}
+	add_u8(out, ENC_ESCAPE);
+	add_u32(out, d.n);
+	add_u32(out, k);
+	encode_plain(e, code, n, out);
+	encode_plain(e, top, d.n, out);
+	encode_any(e, rest, k, out);
+}
+
+void
+encode_vector(struct encoder *e, const uint64_t *v, size_t n,
+	      const struct plan *p, struct bytes *out)
+{
+	size_t mark = encoder_mark(e);
+
+	e->depth++;
+	switch (p->kind) {
+	case ENC_CONST:
+		encode_constant((uint64_t)p->scan.min, out);
+		break;
+	case ENC_RUNS:
+		encode_runs(e, v, n, p, out);
+		break;
+	case ENC_DICT:
+		encode_dict(e, v, n, p, out);
+		break;
+	case ENC_PATCHED:
+		encode_patched(e, v, n, p, out);
+		break;
+	case ENC_DELTA:
+		encode_delta(e, v, n, out);
+		break;
+	case ENC_ESCAPE:
+		encode_escape(e, v, n, p, out);
+		break;
+	default:
+		encode_packed(v, n, p->width, (uint64_t)p->scan.min, p->scale,
+			      out);
+	}
+	e->depth--;
+	encoder_release(e, mark);
+}
+
+void
+encode_any(struct encoder *e, const uint64_t *v, size_t n, struct bytes *out)
+{
+	struct plan p;
+
+	if (n == 0) {
+		encode_constant(0, out);
+		return;
+	}
+	/* leaves a level for the parts, and one for a linear vector above */
+	if (e->depth >= ENC_DEPTH_MAX - 2) {
+		encode_plain(e, v, n, out);
+		return;
+	}
+	encode_plan(e, v, n, &p);
+	encode_vector(e, v, n, &p, out);
+}
+
+void
+encode_linear(unsigned ref, uint64_t mul, uint64_t div, struct bytes *out)
+{
+	add_u8(out, ENC_LINEAR);
+	add_u8(out, ref & 255);
+	add_u8(out, ref >> 8);
+	add_u64(out, mul);
+	add_u64(out, div);
+}

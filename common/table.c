@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/table.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/block.h"
+#include "common/place.h"
+
+/* ---- where tables are ---- */
+
+/* The home directory, and whether this is root or the service's user. */
+static const char *
+home(bool *service)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	const char *dir = getenv("HOME");
+
+	*service = geteuid() == 0 || (pw && strcmp(pw->pw_name, "flow") == 0);
+	if (dir && *dir)
+		return dir;
+	return pw ? pw->pw_dir : NULL;
+}
+
+int
+table_root(const char *dir, char *buf, size_t size, struct err *e)
+{
+	bool service;
+	const char *at = home(&service);
+	const char *tail = "";
+	int n;
+
+	if (!dir || !*dir)
+		dir = getenv("FLOW_ROOT");
+	if (!dir || !*dir) {
+		dir = service ? "/var/lib/flow" : at;
+		tail = service ? "" : "/.local/share/flow";
+	}
+	if (!dir)
+		return err_set(e, "no home directory: say --root DIR");
+	n = snprintf(buf, size, "%s%s", dir, tail);
+	if (n < 0 || (size_t)n >= size)
+		return err_set(e, "the path %s%s is too long", dir, tail);
+	return 0;
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int
+add_name(char ***names, size_t *n, const char *name)
+{
+	char **p = realloc(*names, (*n + 1) * sizeof(*p));
+
+	if (!p)
+		return -1;
+	*names = p;
+	p[*n] = strdup(name);
+	if (!p[*n])
+		return -1;
+	++*n;
+	return 0;
+}
+
+int
+table_names(const char *root, char ***names, size_t *n, struct err *e)
+{
+	char name[TABLE_NAME_MAX + 1];
+	struct dirent *f;
+	DIR *d = opendir(root);
+	int r = 0;
+
+	*names = NULL;
+	*n = 0;
+	if (!d)
+		return errno == ENOENT
+			   ? 0
+			   : err_sys(e, "cannot read the directory %s", root);
+	while (r == 0 && (f = readdir(d))) {
+		struct stat st;
+
+		if (f->d_name[0] != '.' && place_decode(f->d_name, name) == 0 &&
+		    fstatat(dirfd(d), f->d_name, &st, 0) == 0 &&
+		    S_ISDIR(st.st_mode))
+			r = add_name(names, n, name);
+	}
+	closedir(d);
+	if (r != 0) {
+		table_names_free(*names, *n);
+		return err_sys(e, "cannot list the tables of %s", root);
+	}
+	if (*n > 1)
+		qsort(*names, *n, sizeof(**names), by_text);
+	return 0;
+}
+
+void
+table_names_free(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* ---- environments ---- */
+
+/*
+ * LMDB forbids to open an environment twice in a process, as the second
+ * closing would drop the locks of the first.  So the newest segments of
+ * tables are shared between all that open them.  Closed ones need no lock and
+ * may be opened as often as one likes.
+ */
+struct env {
+	struct env *next; /* in the list of shared ones */
+	dev_t dev;
+	ino_t ino;
+	unsigned refs;
+	bool shared;
+	MDB_env *env;
+	MDB_dbi meta, heads, data;
+};
+
+static pthread_mutex_t envs_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct env *envs;
+
+static void
+env_close(struct env *v)
+{
+	if (v->shared) {
+		pthread_mutex_lock(&envs_lock);
+		if (--v->refs > 0) {
+			pthread_mutex_unlock(&envs_lock);
+			return;
+		}
+		for (struct env **p = &envs; *p; p = &(*p)->next)
+			if (*p == v) {
+				*p = v->next;
+				break;
+			}
+	}
+	mdb_env_close(v->env);
+	if (v->shared)
+		pthread_mutex_unlock(&envs_lock);
+	free(v);
+}
+
+static int
+err_lmdb(struct err *e, int rc, const char *what)
+{
+	if (rc == EACCES)
+		return err_set(e,
+			       "%s: permission denied: readers need to write "
+			       "the -lock file beside it",
+			       what);
+	return err_set(e, "%s: %s", what, mdb_strerror(rc));
+}
+
+/* Handles opened in a committed transaction are good for all later ones. */
+static int
+open_databases(struct env *v, struct err *e)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(v->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return err_lmdb(e, rc, "cannot begin to read");
+	rc = mdb_dbi_open(txn, PLACE_META, 0, &v->meta);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, PLACE_HEADS, MDB_INTEGERKEY, &v->heads);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, PLACE_DATA, MDB_INTEGERKEY, &v->data);
+	if (rc == 0)
+		rc = mdb_txn_commit(txn);
+	else
+		mdb_txn_abort(txn);
+	return rc == 0 ? 0 : err_lmdb(e, rc, "its databases are not there");
+}
+
+static struct env *
+env_new(const char *path, bool newest, struct err *e)
+{
+	struct env *v = calloc(1, sizeof(*v));
+	unsigned flags = MDB_NOSUBDIR | MDB_RDONLY | MDB_NOTLS;
+	int rc;
+
+	if (!v || mdb_env_create(&v->env) != 0) {
+		free(v);
+		err_set(e, "out of memory");
+		return NULL;
+	}
+	mdb_env_set_maxdbs(v->env, 4);
+	if (!newest)
+		flags |= MDB_NOLOCK;
+	rc = mdb_env_open(v->env, path, flags, 0660);
+	if (rc != 0)
+		err_lmdb(e, rc, "cannot open it");
+	else if (open_databases(v, e) == 0)
+		return v;
+	mdb_env_close(v->env);
+	free(v);
+	return NULL;
+}
+
+static struct env *
+env_open(const char *path, bool newest, struct err *e)
+{
+	struct env *v;
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		err_sys(e, "cannot open it");
+		return NULL;
+	}
+	if (!newest)
+		return env_new(path, false, e);
+	pthread_mutex_lock(&envs_lock);
+	for (v = envs; v; v = v->next)
+		if (v->dev == st.st_dev && v->ino == st.st_ino)
+			break;
+	if (!v) {
+		v = env_new(path, true, e);
+		if (v) {
+			v->shared = true;
+			v->dev = st.st_dev;
+			v->ino = st.st_ino;
+			v->next = envs;
+			envs = v;
+		}
+	}
+	if (v)
+		v->refs++;
+	pthread_mutex_unlock(&envs_lock);
+	return v;
+}
+
+/* ---- the snapshot ---- */
+
+struct segment {
+	uint32_t number;
+	struct env *env;
+	MDB_txn *txn;
+};
+
+struct stored {
+	struct block_in *block;
+	const void *body; /* mapped, as long as the transaction lives */
+	uint32_t segment; /* its number */
+};
+
+struct table {
+	char name[TABLE_NAME_MAX + 1];
+	struct shapes *shapes; /* borrowed */
+	struct segment *segments;
+	size_t nsegments;
+	struct stored *blocks;
+	size_t nblocks, cap;
+};
+
+static int
+in_block(const struct table *t, uint32_t segment, uint64_t id, struct err *e)
+{
+	char file[SEGMENT_NAME_MAX];
+
+	place_segment(segment, file);
+	return err_prefix(e, "table %s, %s, block %llu", t->name, file,
+			  (unsigned long long)id);
+}
+
+static int
+check_version(struct segment *s, struct err *e)
+{
+	MDB_val k = {strlen(META_VERSION), META_VERSION}, v;
+	uint32_t version;
+
+	if (mdb_get(s->txn, s->env->meta, &k, &v) != 0 || v.mv_size != 4)
+		return err_set(e, "it has no version");
+	memcpy(&version, v.mv_data, 4);
+	if (version != TABLE_VERSION)
+		return err_set(e, "version %u (this program reads %d)",
+			       (unsigned)version, TABLE_VERSION);
+	return 0;
+}
+
+static struct stored *
+new_block(struct table *t)
+{
+	if (t->nblocks == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 64;
+		struct stored *p = realloc(t->blocks, cap * sizeof(*p));
+
+		if (!p)
+			return NULL;
+		t->blocks = p;
+		t->cap = cap;
+	}
+	return &t->blocks[t->nblocks];
+}
+
+static int
+read_block(struct table *t, struct segment *s, MDB_val *key, MDB_val *head,
+	   struct err *e)
+{
+	struct stored *b = new_block(t);
+	uint64_t id = 0;
+	MDB_val body;
+	int rc;
+
+	if (!b)
+		return err_sys(e, "cannot open table %s", t->name);
+	if (key->mv_size != sizeof(id)) {
+		err_set(e, "a key of %zu bytes", key->mv_size);
+		return in_block(t, s->number, id, e);
+	}
+	memcpy(&id, key->mv_data, sizeof(id));
+	if (block_parse(head->mv_data, head->mv_size, t->shapes, &b->block,
+			e) != 0)
+		return in_block(t, s->number, id, e);
+	b->segment = s->number;
+	t->nblocks++;
+	rc = mdb_get(s->txn, s->env->data, key, &body);
+	if (rc != 0)
+		err_lmdb(e, rc, "its data");
+	else if (body.mv_size != b->block->body)
+		rc = err_set(e, "its data has %zu bytes, its head says %llu",
+			     body.mv_size, (unsigned long long)b->block->body);
+	else if (b->block->pub.first_id != id)
+		rc = err_set(e, "its head says it is block %llu",
+			     (unsigned long long)b->block->pub.first_id);
+	if (rc != 0)
+		return in_block(t, s->number, id, e);
+	b->body = body.mv_data;
+	return 0;
+}
+
+static int
+read_blocks(struct table *t, struct segment *s, struct err *e)
+{
+	MDB_cursor *c;
+	MDB_val key, head;
+	int rc = mdb_cursor_open(s->txn, s->env->heads, &c), r = 0;
+
+	if (rc != 0)
+		return err_lmdb(e, rc, "cannot read it");
+	while (r == 0 && (rc = mdb_cursor_get(c, &key, &head, MDB_NEXT)) == 0)
+		r = read_block(t, s, &key, &head, e);
+	mdb_cursor_close(c);
+	if (r == 0 && rc != MDB_NOTFOUND)
+		r = err_lmdb(e, rc, "cannot read it");
+	return r;
+}
+
+static int
+open_segment(struct table *t, const char *dir, struct segment *s, bool newest,
+	     struct err *e)
+{
+	char file[SEGMENT_NAME_MAX], path[PATH_MAX];
+	int rc;
+
+	place_segment(s->number, file);
+	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >=
+	    (int)sizeof(path))
+		return err_set(e, "the path %s/%s is too long", dir, file);
+	s->env = env_open(path, newest, e);
+	if (!s->env)
+		return err_prefix(e, "table %s, %s", t->name, file);
+	rc = mdb_txn_begin(s->env->env, NULL, MDB_RDONLY, &s->txn);
+	if (rc != 0) {
+		s->txn = NULL;
+		err_lmdb(e, rc, "cannot begin to read");
+		return err_prefix(e, "table %s, %s", t->name, file);
+	}
+	if (check_version(s, e) != 0)
+		return err_prefix(e, "table %s, %s", t->name, file);
+	return read_blocks(t, s, e);
+}
+
+/* "no table NAME in ROOT; there are: ..." */
+static int
+missing(const char *root, const char *name, struct err *e)
+{
+	char list[ERR_MAX / 2] = "";
+	char **names;
+	size_t n, len = 0;
+
+	if (table_names(root, &names, &n, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (len + strlen(names[i]) + 8 > sizeof(list)) {
+			len += (size_t)snprintf(list + len, sizeof(list) - len,
+						", ...");
+			break;
+		}
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
+					i ? ", " : "", names[i]);
+	}
+	table_names_free(names, n);
+	if (len == 0)
+		return err_set(e, "no table %s in %s; there are none", name,
+			       root);
+	return err_set(e, "no table %s in %s; there are: %s", name, root, list);
+}
+
+static int
+open_segments(struct table *t, const char *dir, struct err *e)
+{
+	uint32_t *numbers;
+	size_t n;
+
+	if (place_segments(dir, &numbers, &n, e) != 0)
+		return -1;
+	t->segments = calloc(n ? n : 1, sizeof(*t->segments));
+	if (!t->segments) {
+		free(numbers);
+		return err_sys(e, "cannot open table %s", t->name);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct segment *s = &t->segments[t->nsegments++];
+
+		s->number = numbers[i];
+		if (open_segment(t, dir, s, i + 1 == n, e) != 0) {
+			free(numbers);
+			return -1;
+		}
+	}
+	free(numbers);
+	return 0;
+}
+
+int
+table_open(struct table **out, const char *root, const char *name,
+	   struct shapes *shapes, struct err *e)
+{
+	char dir[PATH_MAX];
+	struct table *t;
+	struct stat st;
+
+	if (place_table(root, name, dir, sizeof(dir), e) != 0)
+		return -1;
+	if (stat(dir, &st) != 0)
+		return errno == ENOENT
+			   ? missing(root, name, e)
+			   : err_sys(e, "cannot open table %s", name);
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return err_sys(e, "cannot open table %s", name);
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	t->shapes = shapes;
+	if (open_segments(t, dir, e) != 0) {
+		table_close(t);
+		return -1;
+	}
+	*out = t;
+	return 0;
+}
+
+void
+table_close(struct table *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->nsegments; i++) {
+		if (t->segments[i].txn)
+			mdb_txn_abort(t->segments[i].txn);
+		if (t->segments[i].env)
+			env_close(t->segments[i].env);
+	}
+	for (size_t i = 0; i < t->nblocks; i++)
+		block_in_free(t->blocks[i].block);
+	free(t->segments);
+	free(t->blocks);
+	free(t);
+}
+
+size_t
+table_blocks(const struct table *t)
+{
+	return t->nblocks;
+}
+
+const struct block *
+table_block(const struct table *t, size_t i)
+{
+	return &t->blocks[i].block->pub;
+}
+
+int
+table_column(const struct table *t, size_t i, size_t col, struct column *c,
+	     struct err *e)
+{
+	const struct stored *b = &t->blocks[i];
+
+	if (block_column(b->block, b->body, col, c, e) != 0)
+		return in_block(t, b->segment, b->block->pub.first_id, e);
+	return 0;
+}
