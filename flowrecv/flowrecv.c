@@ -154,6 +154,7 @@ option_set(struct options *o, int c)
 static void
 options_read(struct options *o, int argc, char **argv)
 {
+	struct err e;
 	int c;
 
 	*o = (struct options){.queue = QUEUE_DEFAULT, .buffer = BUFFER_DEFAULT};
@@ -170,8 +171,8 @@ options_read(struct options *o, int argc, char **argv)
 		cli_usage("flowrecv",
 			  "--name and --port go with --read; a port to listen "
 			  "on is named NAME=PORT");
-	if (o->name && !binding_name_valid(o->name))
-		cli_usage("flowrecv", "'%s' is no binding name", o->name);
+	if (o->name && binding_name_check(o->name, &e) != 0)
+		cli_usage("flowrecv", "%s", e.text);
 }
 
 /* Says why the program ends early. */

@@ -26,6 +26,10 @@ enum {
 	HANDFULS = 32,		/* of one socket before the others' turn */
 	REFILL_US = 1000,	/* between two writes to a slow reader */
 	WATCH_S = 1, /* between two looks at the kernel's drop counter */
+	/* Of events: signals and output have the middle one, which libevent
+	 * gives, so that a flood does not hold them up. */
+	PRIORITIES = 3,
+	PRIORITY_INPUT = 2,
 };
 
 static const struct timeval refill_time = {.tv_usec = REFILL_US};
@@ -57,18 +61,19 @@ put_header(const struct receiver *r, const struct datagram *d, size_t *len)
 	return payload - n;
 }
 
-/* Whether there is room for a datagram of LEN bytes, flushing if that helps.
- * A receiver that is about to end takes everything: it receives only while
- * nothing waits. */
+/* Whether there is room for a datagram of LEN bytes, if need be after another
+ * try to write, one in each handful.  A receiver that is about to end takes
+ * everything: it receives only while nothing waits. */
 static int
 has_room(struct receiver *r, size_t len)
 {
 	if (r->stopping || outqueue_fits(&r->out, len))
 		return 1;
-	if (r->out.nfresh == 0)
-		return 0;
-	if (outqueue_flush(&r->out, &r->err) != 0)
+	if (r->out.nfresh > 0 && outqueue_flush(&r->out, &r->err) != 0)
 		return -1;
+	if (!r->retried && outqueue_write(&r->out, &r->err) != 0)
+		return -1;
+	r->retried = true;
 	return outqueue_fits(&r->out, len);
 }
 
@@ -111,6 +116,7 @@ receive(struct receiver *r, struct binding *b, int64_t *last)
 		log_limited(&b->error_log, "%s: %s", b->name, e.text);
 		return 0;
 	}
+	r->retried = false;
 	for (int i = 0; i < n; i++) {
 		inbox_datagram(&r->inbox, (unsigned)i, &d);
 		if (take(r, b, &d) != 0)
@@ -322,6 +328,8 @@ add_bindings(struct receiver *r, struct err *e)
 		    event_new(r->base, b->fd, EV_READ, binding_ready, b);
 		b->pause = evtimer_new(r->base, binding_ready, b);
 		if (!b->readable || !b->pause ||
+		    event_priority_set(b->readable, PRIORITY_INPUT) != 0 ||
+		    event_priority_set(b->pause, PRIORITY_INPUT) != 0 ||
 		    event_add(b->readable, NULL) != 0)
 			return err_set(e, "%s: cannot wait for it", b->name);
 	}
@@ -375,6 +383,10 @@ new_base(void)
 		base = event_base_new_with_config(c);
 	if (c)
 		event_config_free(c);
+	if (base && event_base_priority_init(base, PRIORITIES) != 0) {
+		event_base_free(base);
+		base = NULL;
+	}
 	return base;
 }
 

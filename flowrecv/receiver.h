@@ -33,7 +33,8 @@ struct receiver {
 	struct inbox inbox;
 	struct outqueue out;
 	uint64_t stream, number;
-	bool lines; /* JSON lines, not the binary stream */
+	bool lines;   /* JSON lines, not the binary stream */
+	bool retried; /* a full queue was written from in this handful */
 	bool stopping;
 	bool failed;
 	int64_t stop_us; /* when the first signal came */
