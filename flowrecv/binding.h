@@ -36,6 +36,7 @@ struct binding {
 	struct log_limit drop_log, error_log;
 	/* who receives from it, and what it waits for: one of the two */
 	void *owner;
+	struct binding *next;
 	struct event *readable, *pause;
 };
 
