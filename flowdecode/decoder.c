@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowdecode/decoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "flowdecode/fixed.h"
+#include "flowdecode/reader.h"
+
+enum {
+	SET_HEADER = 4,
+	SET_RESERVED = 256, /* ids from here on are of data */
+};
+
+struct configured {
+	uint8_t addr[16];
+	uint32_t rate;
+};
+
+struct decoder {
+	struct piles *piles;
+	struct plans *plans;
+	struct exporters *exporters;
+	struct plan *fixed[FIXED_FORMATS][2]; /* by family of the exporter */
+	struct configured *configured;
+	size_t configured_n;
+	void (*notice)(void *ctx, const struct exporter *, enum ledger_count);
+	void *notice_ctx;
+	struct cell cells[PLAN_CELLS]; /* of the set at hand */
+};
+
+/* A datagram on its way through. */
+struct message {
+	const struct datagram *dg;
+	struct reader r;
+	uint16_t version;
+	uint16_t count; /* of v1, v5, v7: records */
+	uint32_t sequence;
+	struct clock clock;
+	struct exporter *exporter;
+	struct stamp stamp;
+	bool v6;	      /* the exporter's address */
+	uint32_t header_rate; /* of v5, 0 if none */
+	uint32_t configured;  /* 0 if none */
+	uint32_t records;     /* of data and options, seen */
+	bool unknown;	      /* a set could not be decoded */
+	struct err *err;
+};
+
+static void
+make_fixed(struct decoder *d)
+{
+	for (int i = 0; i < FIXED_FORMATS; i++)
+		for (int v6 = 0; v6 < 2; v6++)
+			d->fixed[i][v6] = plans_get(
+			    d->plans, PLAN_V9 | (v6 ? PLAN_V6 : 0),
+			    fixed_formats[i].fields, fixed_formats[i].n, 0);
+}
+
+struct decoder *
+decoder_new(uint64_t stream, const struct sink *sink)
+{
+	struct decoder *d = calloc(1, sizeof(*d));
+	bool ok;
+
+	if (!d)
+		return NULL;
+	d->plans = plans_new();
+	d->piles = piles_new(stream, sink);
+	d->exporters = d->plans ? exporters_new(d->plans) : NULL;
+	ok = d->plans && d->piles && d->exporters;
+	if (ok)
+		make_fixed(d);
+	for (int i = 0; ok && i < FIXED_FORMATS; i++)
+		ok = d->fixed[i][0] && d->fixed[i][1];
+	if (ok)
+		return d;
+	decoder_free(d);
+	return NULL;
+}
+
+void
+decoder_free(struct decoder *d)
+{
+	if (!d)
+		return;
+	exporters_free(d->exporters);
+	plans_free(d->plans);
+	piles_free(d->piles);
+	free(d->configured);
+	free(d);
+}
+
+int
+decoder_configure_rate(struct decoder *d, const uint8_t addr[16], uint32_t rate)
+{
+	size_t n = d->configured_n + 1;
+	struct configured *c = realloc(d->configured, n * sizeof(*c));
+
+	if (!c)
+		return -1;
+	d->configured = c;
+	memcpy(c[n - 1].addr, addr, 16);
+	c[n - 1].rate = rate;
+	d->configured_n = n;
+	return 0;
+}
+
+void
+decoder_on_notice(struct decoder *d,
+		  void (*f)(void *, const struct exporter *, enum ledger_count),
+		  void *ctx)
+{
+	d->notice = f;
+	d->notice_ctx = ctx;
+}
+
+int
+decoder_tick(struct decoder *d, int64_t now_ms, struct err *e)
+{
+	return piles_tick(d->piles, now_ms, e);
+}
+
+int
+decoder_flush(struct decoder *d, struct err *e)
+{
+	return piles_flush(d->piles, e);
+}
+
+void
+decoder_total(const struct decoder *d, struct ledger *l)
+{
+	exporters_total(d->exporters, l);
+}
+
+const struct exporters *
+decoder_exporters(const struct decoder *d)
+{
+	return d->exporters;
+}
+
+size_t
+decoder_shapes(const struct decoder *d)
+{
+	return piles_shapes(d->piles);
+}
+
+/* Counting. */
+
+static void
+count(struct message *m, enum ledger_count c)
+{
+	m->exporter->ledger.n[c]++;
+}
+
+/* Counts what should not be; the first of its kind is worth a word. */
+static void
+count_bad(struct decoder *d, struct message *m, enum ledger_count why,
+	  uint32_t n)
+{
+	uint64_t before = m->exporter->ledger.n[why];
+
+	m->exporter->ledger.n[why] += n;
+	if (before == 0 && d->notice)
+		d->notice(d->notice_ctx, m->exporter, why);
+}
+
+static void
+malformed_set(struct decoder *d, struct message *m, enum ledger_count why)
+{
+	count(m, LEDGER_SETS_MALFORMED);
+	count_bad(d, m, why, 1);
+}
+
+/* Records. */
+
+/* Runs one copy over N records of fixed layout, or over one of any. */
+static int
+run_op(const struct op *op, struct copy *c, struct batch *b,
+       const uint8_t *base, const struct cell *cells, uint32_t row,
+       struct err *e)
+{
+	struct column *col = &b->cols[op->column];
+
+	c->kind = (enum copy_kind)op->kind;
+	c->src = base + cells[op->field].off;
+	c->len = cells[op->field].len;
+	c->out = (char *)col->data + (size_t)row * op->width;
+	if (op->aux != NO_FIELD) {
+		if (op->kind >= COPY_LATER_MS && op->kind <= COPY_SOONER_US)
+			c->aux = (const int64_t *)b->cols[op->aux].data + row;
+		else
+			c->aux = base + cells[op->aux].off;
+	}
+	if (op->kind >= COPY_FIXED)
+		return copy_run_bytes(c, col, row, e);
+	copy_run(c);
+	return 0;
+}
+
+/* N records from P on, all of the plan's fixed layout. */
+static int
+copy_fixed(const struct message *m, const struct plan *plan, const uint8_t *p,
+	   uint32_t n)
+{
+	struct batch *b = plan->pile->batch;
+	struct copy c = {.n = n, .stride = plan->length, .clock = &m->clock};
+
+	for (size_t i = 0; i < plan->ops_n; i++)
+		if (run_op(&plan->ops[i], &c, b, p, plan->cells, b->rows,
+			   m->err) != 0)
+			return -1;
+	return 0;
+}
+
+/* N records, each with its own layout in CELLS. */
+static int
+copy_variable(const struct message *m, const struct plan *plan,
+	      const uint8_t *base, const struct cell *cells, uint32_t n)
+{
+	struct batch *b = plan->pile->batch;
+	struct copy c = {.n = 1, .clock = &m->clock};
+
+	for (size_t i = 0; i < plan->ops_n; i++)
+		for (uint32_t k = 0; k < n; k++)
+			if (run_op(&plan->ops[i], &c, b, base,
+				   cells + (size_t)k * plan->n, b->rows + k,
+				   m->err) != 0)
+				return -1;
+	return 0;
+}
+
+/*
+ * Records of a set with one stamp.  BASE is the first of them in a plan of
+ * fixed layout, and the start of the set in others.
+ */
+struct run {
+	const uint8_t *base;
+	const struct cell *cells; /* of the first; NULL if fixed */
+	uint32_t n;
+	size_t bytes; /* of all records, about */
+};
+
+static int
+take_run(struct decoder *d, struct message *m, const struct plan *plan,
+	 struct run run)
+{
+	size_t each = run.bytes / run.n;
+
+	while (run.n > 0) {
+		int64_t n =
+		    pile_begin(d->piles, plan->pile, run.n, &m->stamp, m->err);
+		int rc;
+
+		if (n < 0)
+			return -1;
+		rc = run.cells ? copy_variable(m, plan, run.base, run.cells,
+					       (uint32_t)n)
+			       : copy_fixed(m, plan, run.base, (uint32_t)n);
+		if (rc != 0 || pile_end(d->piles, plan->pile, (uint32_t)n,
+					(size_t)n * each, m->err) != 0)
+			return -1;
+		run.n -= (uint32_t)n;
+		if (run.cells)
+			run.cells += (size_t)n * plan->n;
+		else
+			run.base += (size_t)n * plan->length;
+	}
+	return 0;
+}
+
+static void
+set_rate(struct message *m, uint32_t rate)
+{
+	m->stamp.rate = rate ? rate : 1;
+	m->stamp.rate_source = rate ? RATE_ANNOUNCED : RATE_UNKNOWN;
+	if (m->configured) {
+		m->stamp.rate = m->configured;
+		m->stamp.rate_source = RATE_CONFIGURED;
+	}
+}
+
+/* The rate of record I of a run. */
+static uint32_t
+rate_at(const struct message *m, const struct plan *plan, const struct run *run,
+	uint32_t i)
+{
+	const uint8_t *base = run->base;
+	const struct cell *cells = plan->cells;
+
+	if (run->cells)
+		cells = run->cells + (size_t)i * plan->n;
+	else
+		base += (size_t)i * plan->length;
+	return sampling_rate(&m->exporter->sampling, plan, base, cells);
+}
+
+/* Splits where the sampling rate changes. */
+static int
+take_varying(struct decoder *d, struct message *m, const struct plan *plan,
+	     struct run run)
+{
+	size_t each = run.bytes / run.n;
+
+	while (run.n > 0) {
+		uint32_t rate = rate_at(m, plan, &run, 0), n = 1;
+		struct run part = run;
+
+		while (n < run.n && rate_at(m, plan, &run, n) == rate)
+			n++;
+		part.n = n;
+		part.bytes = n * each;
+		set_rate(m, rate);
+		if (take_run(d, m, plan, part) != 0)
+			return -1;
+		run.n -= n;
+		run.bytes -= part.bytes;
+		if (run.cells)
+			run.cells += (size_t)n * plan->n;
+		else
+			run.base += (size_t)n * plan->length;
+	}
+	return 0;
+}
+
+static int
+take_records(struct decoder *d, struct message *m, struct plan *plan,
+	     const struct run *run)
+{
+	const struct sampling *s = &m->exporter->sampling;
+
+	m->records += run->n;
+	if (run->n == 0)
+		return 0;
+	if (!plan->made && plan_make(d->plans, plan, d->piles, m->err) != 0)
+		return -1;
+	if (plan->refused) {
+		count_bad(d, m, LEDGER_RECORDS_DROPPED, run->n);
+		return 0;
+	}
+	m->exporter->ledger.n[LEDGER_RECORDS] += run->n;
+	if (!m->configured && sampling_varies(s, plan))
+		return take_varying(d, m, plan, *run);
+	set_rate(m, m->header_rate ? m->header_rate
+				   : sampling_rate(s, plan, NULL, NULL));
+	return take_run(d, m, plan, *run);
+}
+
+/* Sets of data. */
+
+/*
+ * Finds the records of a body of any layout: how many there are, their fields
+ * in d->cells.  What is left over and too short for a record is padding; a
+ * record that the end cuts makes the reader bad.
+ */
+static uint32_t
+walk_records(struct decoder *d, const struct plan *plan, struct reader *r)
+{
+	const uint8_t *base = r->p;
+	size_t at = 0;
+	uint32_t n = 0;
+
+	/* a field takes a byte at least, so the cells of a set are enough */
+	while (r->left >= plan->length &&
+	       plan_walk(plan, r, base, d->cells + at)) {
+		at += plan->n;
+		n++;
+	}
+	return n;
+}
+
+static struct run
+find_records(struct decoder *d, const struct plan *plan, struct reader *r)
+{
+	struct run run = {.base = r->p, .bytes = r->left};
+
+	if (plan->variable) {
+		run.cells = d->cells;
+		run.n = walk_records(d, plan, r);
+	} else {
+		run.n = (uint32_t)(r->left / plan->length);
+		reader_bytes(r, (size_t)run.n * plan->length);
+	}
+	return run;
+}
+
+static void
+learn(struct message *m, const struct plan *plan, const struct run *run)
+{
+	for (uint32_t i = 0; i < run->n; i++) {
+		const uint8_t *base = run->base;
+		const struct cell *cells = plan->cells;
+
+		if (run->cells)
+			cells = run->cells + (size_t)i * plan->n;
+		else
+			base += (size_t)i * plan->length;
+		sampling_learn(&m->exporter->sampling, plan, base, cells);
+	}
+	m->records += run->n;
+	m->exporter->ledger.n[LEDGER_RECORDS_OPTIONS] += run->n;
+}
+
+static int
+take_data(struct decoder *d, struct message *m, uint16_t id, struct reader body)
+{
+	struct plan *plan = templates_find(&m->exporter->templates, id);
+	struct run run;
+
+	if (!plan) {
+		count(m, LEDGER_SETS_EXPIRED);
+		m->unknown = true;
+		return 0;
+	}
+	run = find_records(d, plan, &body);
+	if (plan->flags & PLAN_OPTIONS)
+		learn(m, plan, &run);
+	else if (take_records(d, m, plan, &run) != 0)
+		return -1;
+	if (body.bad || (run.n == 0 && body.left > 0)) {
+		malformed_set(d, m, LEDGER_BAD_RECORD);
+		m->unknown = true;
+		return 0;
+	}
+	count(m, plan->flags & PLAN_OPTIONS ? LEDGER_SETS_OPTIONS
+					    : LEDGER_SETS_DECODED);
+	return 0;
+}
+
+static uint32_t
+plan_flags(const struct message *m)
+{
+	return (m->version == 10 ? 0 : PLAN_V9) | (m->v6 ? PLAN_V6 : 0);
+}
+
+static int
+take_templates(struct decoder *d, struct message *m, enum template_form form,
+	       struct reader body)
+{
+	int rc =
+	    templates_take(&m->exporter->templates, d->plans, form,
+			   plan_flags(m), body, &m->exporter->ledger, m->err);
+
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		malformed_set(d, m, LEDGER_BAD_TEMPLATE);
+	else
+		count(m, LEDGER_SETS_TEMPLATES);
+	exporters_trim(d->exporters, m->exporter);
+	return 0;
+}
+
+static int
+take_set(struct decoder *d, struct message *m, uint16_t id, struct reader body)
+{
+	bool v9 = m->version == 9;
+
+	count(m, LEDGER_SETS);
+	if (id >= SET_RESERVED)
+		return take_data(d, m, id, body);
+	if (id == (v9 ? 0 : 2))
+		return take_templates(d, m, v9 ? FORM_V9 : FORM_IPFIX, body);
+	if (id == (v9 ? 1 : 3))
+		return take_templates(
+		    d, m, v9 ? FORM_V9_OPTIONS : FORM_IPFIX_OPTIONS, body);
+	malformed_set(d, m, LEDGER_BAD_SET_ID);
+	return 0;
+}
+
+/* Sets up to the end, by their lengths; zeros behind the last are padding. */
+static int
+take_sets(struct decoder *d, struct message *m)
+{
+	while (m->r.left >= SET_HEADER) {
+		uint16_t id = reader_u16(&m->r);
+		size_t len = reader_u16(&m->r);
+		struct reader body;
+
+		if (id == 0 && len == 0 && reader_zeros(&m->r))
+			return 0;
+		if (len < SET_HEADER || len - SET_HEADER > m->r.left) {
+			count(m, LEDGER_SETS);
+			malformed_set(d, m, LEDGER_BAD_SET);
+			m->unknown = true;
+			return 0;
+		}
+		body = reader_sub(&m->r, len - SET_HEADER);
+		if (take_set(d, m, id, body) != 0)
+			return -1;
+	}
+	if (!reader_zeros(&m->r))
+		count_bad(d, m, LEDGER_BAD_TRAILING, 1);
+	return 0;
+}
+
+/* Headers. */
+
+static int64_t
+since_1970(uint32_t secs, uint32_t nsecs)
+{
+	return (int64_t)secs * 1000000 + nsecs / 1000;
+}
+
+static void
+stamp_message(struct decoder *d, struct message *m, uint32_t source_id)
+{
+	const struct datagram *dg = m->dg;
+
+	m->stamp = (struct stamp){
+	    .time_us = dg->time_us,
+	    .addr_v4 = m->v6 ? 0 : ip_v4(dg->addr),
+	    .source_id = source_id,
+	    .port = dg->port,
+	    .version = (uint8_t)m->version,
+	    .binding = dg->binding,
+	    .binding_len = dg->binding_len,
+	};
+	memcpy(m->stamp.addr, dg->addr, 16);
+	for (size_t i = 0; i < d->configured_n; i++)
+		if (memcmp(d->configured[i].addr, dg->addr, 16) == 0)
+			m->configured = d->configured[i].rate;
+}
+
+/* The header was read: who sent it? VERSION 0 is no NetFlow. */
+static int
+meet(struct decoder *d, struct message *m, uint32_t version, uint32_t source_id)
+{
+	struct exporter_key key = {.source_id = source_id, .version = version};
+
+	memcpy(key.addr, m->dg->addr, sizeof(key.addr));
+	m->v6 = !ip_is_v4(m->dg->addr);
+	m->exporter = exporters_get(d->exporters, &key);
+	if (!m->exporter)
+		return err_set(m->err, "out of memory for an exporter");
+	count(m, LEDGER_DATAGRAMS);
+	stamp_message(d, m, source_id);
+	return 0;
+}
+
+/* A datagram without a whole header. */
+static int
+refuse(struct decoder *d, struct message *m, enum ledger_count why)
+{
+	if (meet(d, m, why == LEDGER_BAD_VERSION ? 0 : m->version, 0) != 0)
+		return -1;
+	count_bad(d, m, why, 1);
+	return 0;
+}
+
+/* The records of v1, v5 and v7 are one set, as long as the header's count says
+ * and there is room for. */
+static int
+take_fixed_records(struct decoder *d, struct message *m, struct plan *plan)
+{
+	size_t room = m->r.left / plan->length;
+	struct run run = {.base = m->r.p};
+
+	run.n = m->count < room ? m->count : (uint32_t)room;
+	run.bytes = (size_t)run.n * plan->length;
+	count(m, LEDGER_SETS);
+	if (take_records(d, m, plan, &run) != 0)
+		return -1;
+	reader_bytes(&m->r, run.bytes);
+	if (m->count > room) {
+		malformed_set(d, m, LEDGER_BAD_COUNT);
+		return 0;
+	}
+	count(m, LEDGER_SETS_DECODED);
+	if (!reader_zeros(&m->r))
+		count_bad(d, m, LEDGER_BAD_TRAILING, 1);
+	return 0;
+}
+
+static int
+take_fixed(struct decoder *d, struct message *m, int format)
+{
+	struct reader *r = &m->r;
+	uint32_t secs, nsecs, source_id = 0;
+	uint16_t sampling = 0;
+
+	m->count = reader_u16(r);
+	m->clock.uptime = reader_u32(r);
+	secs = reader_u32(r);
+	nsecs = reader_u32(r);
+	m->clock.export_us = since_1970(secs, nsecs);
+	if (m->version != 1)
+		m->sequence = reader_u32(r);
+	if (m->version == 5) {
+		source_id = reader_u16(r); /* engine_type, engine_id */
+		sampling = reader_u16(r);
+	}
+	if (m->version == 7)
+		reader_u32(r);
+	if (r->bad)
+		return refuse(d, m, LEDGER_BAD_HEADER);
+	if (meet(d, m, m->version, source_id) != 0)
+		return -1;
+	m->header_rate = sampling & 0x3fff; /* the mode is above */
+	if (m->version != 1)
+		exporter_sequence(m->exporter, m->sequence, m->count);
+	return take_fixed_records(d, m, d->fixed[format][m->v6]);
+}
+
+static int
+take_v9(struct decoder *d, struct message *m)
+{
+	struct reader *r = &m->r;
+	uint32_t secs, source_id;
+
+	reader_u16(r); /* count: of records of any kind, often wrong */
+	m->clock.uptime = reader_u32(r);
+	secs = reader_u32(r);
+	m->clock.export_us = since_1970(secs, 0);
+	m->sequence = reader_u32(r);
+	source_id = reader_u32(r);
+	if (r->bad)
+		return refuse(d, m, LEDGER_BAD_HEADER);
+	if (meet(d, m, 9, source_id) != 0)
+		return -1;
+	exporter_sequence(m->exporter, m->sequence, 1);
+	return take_sets(d, m);
+}
+
+/* A sequence number counts records, so it is of use only where all could be
+ * counted. */
+static void
+ipfix_sequence(struct message *m)
+{
+	exporter_sequence(m->exporter, m->sequence, m->records);
+	if (m->unknown)
+		m->exporter->sequence.known = false;
+}
+
+static int
+take_ipfix(struct decoder *d, struct message *m)
+{
+	struct reader *r = &m->r;
+	uint16_t length = reader_u16(r);
+	uint32_t secs = reader_u32(r), domain;
+
+	m->clock.export_us = since_1970(secs, 0);
+	m->sequence = reader_u32(r);
+	domain = reader_u32(r);
+	if (r->bad)
+		return refuse(d, m, LEDGER_BAD_HEADER);
+	if (meet(d, m, 10, domain) != 0)
+		return -1;
+	if (length != m->dg->len)
+		count_bad(d, m, LEDGER_BAD_LENGTH, 1);
+	if (length < m->dg->len) {
+		size_t head = m->dg->len - r->left;
+
+		*r = reader_sub(r, length > head ? length - head : 0);
+	}
+	if (take_sets(d, m) != 0)
+		return -1;
+	ipfix_sequence(m);
+	return 0;
+}
+
+int
+decoder_datagram(struct decoder *d, const struct datagram *dg, struct err *e)
+{
+	struct message m = {
+	    .dg = dg, .err = e, .r = reader_of(dg->payload, dg->len)};
+
+	m.version = reader_u16(&m.r);
+	if (m.r.bad)
+		return refuse(d, &m, LEDGER_BAD_VERSION);
+	if (m.version == 9)
+		return take_v9(d, &m);
+	if (m.version == 10)
+		return take_ipfix(d, &m);
+	for (int i = 0; i < FIXED_FORMATS; i++)
+		if (fixed_formats[i].version == m.version)
+			return take_fixed(d, &m, i);
+	return refuse(d, &m, LEDGER_BAD_VERSION);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowdecode/exporter.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+	SLOTS_FIRST = 64,
+	/* steps of a sequence number beyond these are a restart */
+	STEP_FORWARD = 1 << 24,
+	STEP_BACK = 1 << 14,
+};
+
+/* A list by last use. */
+struct list {
+	struct exporter *newest, *oldest;
+	size_t n;
+};
+
+struct exporters {
+	struct exporter **slots; /* open addressing, at most half full */
+	size_t n, mask;
+	uint64_t seed; /* so that nobody can make hashes collide */
+	struct exporter *last;
+	struct list trial, settled;
+	struct plans *plans;
+	struct ledger gone; /* of evicted ones */
+	uint64_t evicted;
+};
+
+struct exporters *
+exporters_new(struct plans *plans)
+{
+	struct exporters *es = calloc(1, sizeof(*es));
+
+	if (!es)
+		return NULL;
+	es->plans = plans;
+	es->mask = SLOTS_FIRST - 1;
+	es->slots = calloc(SLOTS_FIRST, sizeof(*es->slots));
+	if (!es->slots ||
+	    getrandom(&es->seed, sizeof(es->seed), 0) != sizeof(es->seed)) {
+		free(es->slots);
+		free(es);
+		return NULL;
+	}
+	return es;
+}
+
+static void
+exporter_free(struct exporters *es, struct exporter *x)
+{
+	templates_clear(&x->templates, es->plans);
+	sampling_clear(&x->sampling);
+	free(x);
+}
+
+void
+exporters_free(struct exporters *es)
+{
+	if (!es)
+		return;
+	for (size_t i = 0; i <= es->mask; i++)
+		if (es->slots[i])
+			exporter_free(es, es->slots[i]);
+	free(es->slots);
+	free(es);
+}
+
+static uint64_t
+mix(uint64_t h, uint64_t v)
+{
+	__uint128_t m = (__uint128_t)(h ^ v) * 0x9e3779b97f4a7c15;
+
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+static uint64_t
+hash_of(const struct exporters *es, const struct exporter_key *k)
+{
+	uint64_t w[3];
+
+	memcpy(w, k, sizeof(w));
+	return mix(mix(mix(es->seed, w[0]), w[1] ^ es->seed), w[2]);
+}
+
+static size_t
+slot_of(const struct exporters *es, uint64_t hash, const struct exporter_key *k)
+{
+	size_t at = hash & es->mask;
+
+	while (es->slots[at] &&
+	       (es->slots[at]->hash != hash ||
+		memcmp(&es->slots[at]->key, k, sizeof(*k)) != 0))
+		at = (at + 1) & es->mask;
+	return at;
+}
+
+static void
+list_drop(struct list *l, struct exporter *x)
+{
+	if (x->newer)
+		x->newer->older = x->older;
+	else
+		l->newest = x->older;
+	if (x->older)
+		x->older->newer = x->newer;
+	else
+		l->oldest = x->newer;
+	l->n--;
+}
+
+static void
+list_add(struct list *l, struct exporter *x)
+{
+	x->newer = NULL;
+	x->older = l->newest;
+	if (l->newest)
+		l->newest->newer = x;
+	else
+		l->oldest = x;
+	l->newest = x;
+	l->n++;
+}
+
+static int
+grow(struct exporters *es)
+{
+	size_t slots = 2 * (es->mask + 1);
+	struct exporter **old = es->slots;
+	size_t old_mask = es->mask;
+
+	es->slots = calloc(slots, sizeof(*es->slots));
+	if (!es->slots) {
+		es->slots = old;
+		return -1;
+	}
+	es->mask = slots - 1;
+	for (size_t i = 0; i <= old_mask; i++)
+		if (old[i])
+			es->slots[slot_of(es, old[i]->hash, &old[i]->key)] =
+			    old[i];
+	free(old);
+	return 0;
+}
+
+/* Takes a slot out and moves up those behind it that belong before it. */
+static void
+slot_drop(struct exporters *es, size_t at)
+{
+	size_t next = at;
+
+	for (;;) {
+		next = (next + 1) & es->mask;
+		if (!es->slots[next])
+			break;
+		if (((next - es->slots[next]->hash) & es->mask) <
+		    ((next - at) & es->mask))
+			continue;
+		es->slots[at] = es->slots[next];
+		at = next;
+	}
+	es->slots[at] = NULL;
+	es->n--;
+}
+
+static void
+evict(struct exporters *es, struct exporter *x)
+{
+	list_drop(x->settled ? &es->settled : &es->trial, x);
+	slot_drop(es, slot_of(es, x->hash, &x->key));
+	ledger_add(&es->gone, &x->ledger);
+	es->evicted++;
+	if (es->last == x)
+		es->last = NULL;
+	exporter_free(es, x);
+}
+
+/* The one to go next, but not SPARE. */
+static struct exporter *
+idlest(const struct exporters *es, const struct exporter *spare)
+{
+	struct exporter *x = es->trial.oldest;
+
+	if (x && x == spare)
+		x = x->newer;
+	if (x)
+		return x;
+	x = es->settled.oldest;
+	return x && x == spare ? x->newer : x;
+}
+
+void
+exporters_trim(struct exporters *es, const struct exporter *spare)
+{
+	struct exporter *x;
+
+	while (plans_bytes(es->plans) > EXPORTERS_BYTES &&
+	       (x = idlest(es, spare)))
+		evict(es, x);
+}
+
+/* To the front; and past its trial when it has sent enough. */
+static void
+touch(struct exporters *es, struct exporter *x)
+{
+	struct exporter *oldest;
+
+	list_drop(x->settled ? &es->settled : &es->trial, x);
+	if (!x->settled && x->ledger.n[LEDGER_DATAGRAMS] >= TRIAL_DATAGRAMS) {
+		x->settled = true;
+		oldest = es->settled.oldest;
+		if (es->settled.n >= EXPORTERS_SETTLED) {
+			list_drop(&es->settled, oldest);
+			oldest->settled = false;
+			list_add(&es->trial, oldest);
+		}
+	}
+	list_add(x->settled ? &es->settled : &es->trial, x);
+}
+
+static struct exporter *
+make(struct exporters *es, const struct exporter_key *k, uint64_t hash)
+{
+	struct exporter *x;
+
+	if (es->n >= EXPORTERS_MAX)
+		evict(es, idlest(es, NULL));
+	if (2 * (es->n + 1) > es->mask + 1 && grow(es) != 0)
+		return NULL;
+	x = calloc(1, sizeof(*x));
+	if (!x)
+		return NULL;
+	x->key = *k;
+	x->hash = hash;
+	es->slots[slot_of(es, hash, k)] = x;
+	es->n++;
+	list_add(&es->trial, x);
+	return x;
+}
+
+struct exporter *
+exporters_get(struct exporters *es, const struct exporter_key *k)
+{
+	struct exporter *x = es->last;
+	uint64_t hash;
+
+	if (x && memcmp(&x->key, k, sizeof(*k)) == 0)
+		return x;
+	hash = hash_of(es, k);
+	x = es->slots[slot_of(es, hash, k)];
+	if (!x)
+		x = make(es, k, hash);
+	else
+		touch(es, x);
+	es->last = x;
+	return x;
+}
+
+void
+exporters_total(const struct exporters *es, struct ledger *l)
+{
+	*l = es->gone;
+	for (size_t i = 0; i <= es->mask; i++)
+		if (es->slots[i])
+			ledger_add(l, &es->slots[i]->ledger);
+}
+
+size_t
+exporters_count(const struct exporters *es)
+{
+	return es->n;
+}
+
+uint64_t
+exporters_evicted(const struct exporters *es)
+{
+	return es->evicted;
+}
+
+void
+exporters_each(const struct exporters *es,
+	       void (*f)(void *ctx, const struct exporter *), void *ctx)
+{
+	for (const struct exporter *x = es->settled.newest; x; x = x->older)
+		f(ctx, x);
+	for (const struct exporter *x = es->trial.newest; x; x = x->older)
+		f(ctx, x);
+}
+
+/* Two late ones in a row that follow each other are a new count. */
+static void
+sequence_back(struct exporter *x, uint32_t number, uint32_t units, int32_t step)
+{
+	struct sequence *s = &x->sequence;
+
+	if (step < -STEP_BACK || (s->late_known && number == s->late)) {
+		x->ledger.n[LEDGER_RESTARTS]++;
+		*s = (struct sequence){.next = number + units, .known = true};
+		return;
+	}
+	x->ledger.n[LEDGER_REORDERED]++;
+	/* it was counted as missing when the one after it came */
+	if (x->ledger.n[LEDGER_MISSING] >= units)
+		x->ledger.n[LEDGER_MISSING] -= units;
+	s->late = number + units;
+	s->late_known = true;
+}
+
+void
+exporter_sequence(struct exporter *x, uint32_t number, uint32_t units)
+{
+	struct sequence *s = &x->sequence;
+	int32_t step = (int32_t)(number - s->next);
+
+	if (s->known && step < 0) {
+		sequence_back(x, number, units, step);
+		return;
+	}
+	if (s->known && step > STEP_FORWARD) {
+		x->ledger.n[LEDGER_RESTARTS]++;
+	} else if (s->known && step > 0) {
+		x->ledger.n[LEDGER_GAPS]++;
+		x->ledger.n[LEDGER_MISSING] += (uint32_t)step;
+	}
+	*s = (struct sequence){.next = number + units, .known = true};
+}

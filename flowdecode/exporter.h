@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is known of those who send: one struct exporter per address, version
+ * and source id.  The port is no part of it (RFC 7011, 8: it may change).
+ *
+ * Anyone can send from any address, so their number is bounded and the idle
+ * are evicted.  New ones are on trial: an exporter that has sent for a while
+ * is not evicted as long as one on trial is left, so a flood of invented
+ * addresses pushes out its own.
+ */
+#ifndef FLOWDECODE_EXPORTER_H
+#define FLOWDECODE_EXPORTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flowdecode/ledger.h"
+#include "flowdecode/plan.h"
+#include "flowdecode/sampling.h"
+#include "flowdecode/template.h"
+
+enum {
+	EXPORTERS_MAX = 65536,
+	EXPORTERS_SETTLED = 49152,   /* of these, not on trial */
+	EXPORTERS_BYTES = 256 << 20, /* of the plans of all */
+	TRIAL_DATAGRAMS = 16,
+};
+
+struct exporter_key {
+	uint8_t addr[16]; /* v4 as mapped */
+	uint32_t source_id;
+	uint32_t version; /* 0: no NetFlow */
+};
+
+/* Where the next sequence number is expected. */
+struct sequence {
+	uint32_t next, late;
+	bool known, late_known;
+};
+
+struct exporter {
+	struct exporter_key key;
+	uint64_t hash;
+	struct exporter *newer, *older;
+	bool settled;
+	struct templates templates;
+	struct sampling sampling;
+	struct sequence sequence;
+	struct ledger ledger;
+};
+
+struct exporters;
+
+/* PLANS is borrowed. */
+struct exporters *exporters_new(struct plans *);
+void exporters_free(struct exporters *);
+
+/* Finds or makes; it may be evicted by the next call. NULL when memory is out.
+ */
+struct exporter *exporters_get(struct exporters *, const struct exporter_key *);
+
+/* Evicts others until plans are within their bound. */
+void exporters_trim(struct exporters *, const struct exporter *spare);
+
+/* Counts of all, evicted ones too. */
+void exporters_total(const struct exporters *, struct ledger *);
+size_t exporters_count(const struct exporters *);
+uint64_t exporters_evicted(const struct exporters *);
+
+/* Calls F for each, the last used first. */
+void exporters_each(const struct exporters *,
+		    void (*f)(void *ctx, const struct exporter *), void *ctx);
+
+/* Checks a sequence number that counts UNITS up to the next datagram, and
+ * counts gaps. */
+void exporter_sequence(struct exporter *, uint32_t number, uint32_t units);
+
+#endif

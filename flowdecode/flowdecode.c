@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * flowdecode: what routers sent becomes flow records.
+ *
+ * in:    a datagram stream, flowdatagram(5)
+ * out:   a record stream, flowrecord(5); JSON lines on a terminal
+ * keeps: templates, sampling rates and a ledger of each exporter, in memory
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/datagram.h"
+#include "common/log.h"
+#include "common/stage.h"
+#include "common/text.h"
+#include "flowdecode/decoder.h"
+#include "flowdecode/output.h"
+
+enum { TICK_MS = 25 };
+
+static const char usage[] =
+    "usage: flowrecv ... | flowdecode [-v] [--sampling ADDRESS=N]... | ...\n"
+    "\n"
+    "Decodes NetFlow v1, v5, v7, v9 and IPFIX datagrams into flow records.\n"
+    "\n"
+    "  --sampling ADDRESS=N   records of this exporter were sampled 1 in N,\n"
+    "                         whatever it announces\n"
+    "  -v, --verbose          at the end, say what came and what became of it\n"
+    "  -h, --help             this text\n"
+    "  -V, --version          the version\n";
+
+struct flowdecode {
+	struct decoder *decoder;
+	struct output *output;
+	msgpack_zone zone;
+	struct log_limit limit;
+	bool verbose;
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int
+on_object(void *ctx, const char *obj, size_t len, struct err *e)
+{
+	struct flowdecode *f = ctx;
+	struct datagram dg;
+
+	if (datagram_read(obj, len, &f->zone, &dg, e) != 0)
+		return -1;
+	return decoder_datagram(f->decoder, &dg, e);
+}
+
+static int
+on_tick(void *ctx, struct err *e)
+{
+	struct flowdecode *f = ctx;
+
+	return decoder_tick(f->decoder, now_ms(), e);
+}
+
+static void
+exporter_name(const struct exporter *x, char *buf, size_t size)
+{
+	char addr[TEXT_MAX + 1];
+
+	addr[text_ip(addr, x->key.addr)] = '\0';
+	if (x->key.version == 0)
+		snprintf(buf, size, "%s (not NetFlow)", addr);
+	else
+		snprintf(buf, size, "%s version %" PRIu32 " source %" PRIu32,
+			 addr, x->key.version, x->key.source_id);
+}
+
+static void
+on_notice(void *ctx, const struct exporter *x, enum ledger_count why)
+{
+	struct flowdecode *f = ctx;
+	char name[TEXT_MAX + 64];
+
+	exporter_name(x, name, sizeof(name));
+	log_limited(&f->limit, "%s: %s (said once, then counted; see -v)", name,
+		    ledger_name(why));
+}
+
+static void
+report_exporter(void *ctx, const struct exporter *x)
+{
+	char name[TEXT_MAX + 64], text[900];
+
+	(void)ctx;
+	exporter_name(x, name, sizeof(name));
+	log_line("%s: %s", name, ledger_text(&x->ledger, text, sizeof(text)));
+}
+
+static void
+report(void *ctx)
+{
+	struct flowdecode *f = ctx;
+	const struct exporters *es = decoder_exporters(f->decoder);
+	struct ledger total;
+	char text[900];
+
+	exporters_each(es, report_exporter, NULL);
+	decoder_total(f->decoder, &total);
+	log_line("total: %s", ledger_text(&total, text, sizeof(text)));
+	log_line("exporters=%zu evicted=%" PRIu64
+		 " shapes=%zu batches=%" PRIu64,
+		 exporters_count(es), exporters_evicted(es),
+		 decoder_shapes(f->decoder), output_batches(f->output));
+}
+
+/* ADDRESS=N */
+static int
+configure_rate(struct decoder *d, const char *arg)
+{
+	const char *eq = strrchr(arg, '=');
+	uint8_t addr[16];
+	uint64_t rate;
+
+	if (!eq || text_read_ip(arg, (size_t)(eq - arg), addr) != 0 ||
+	    text_read_u64(eq + 1, strlen(eq + 1), &rate) != 0 || rate == 0 ||
+	    rate > UINT32_MAX)
+		cli_usage("flowdecode",
+			  "--sampling %s: must be ADDRESS=N, N from 1", arg);
+	return decoder_configure_rate(d, addr, (uint32_t)rate);
+}
+
+static int
+options(struct flowdecode *f, int argc, char **argv)
+{
+	static const struct option longs[] = {
+	    {"help", no_argument, NULL, 'h'},
+	    {"sampling", required_argument, NULL, 's'},
+	    {"verbose", no_argument, NULL, 'v'},
+	    {"version", no_argument, NULL, 'V'},
+	    {NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "hvV", longs, NULL)) != -1) {
+		if (c == 'h')
+			cli_help(usage);
+		if (c == 'V')
+			cli_version("flowdecode");
+		if (c == '?')
+			cli_usage("flowdecode", "unknown option");
+		if (c == 'v')
+			f->verbose = true;
+		if (c == 's' && configure_rate(f->decoder, optarg) != 0)
+			return -1;
+	}
+	if (optind < argc)
+		cli_usage("flowdecode", "%s: it takes no arguments",
+			  argv[optind]);
+	return 0;
+}
+
+static int
+init(struct flowdecode *f, struct err *e)
+{
+	struct sink sink = {.batch = output_batch, .commit = output_commit};
+	uint64_t stream;
+
+	if (getrandom(&stream, sizeof(stream), 0) != sizeof(stream))
+		return err_sys(e, "random numbers");
+	f->output = output_new(STDOUT_FILENO);
+	sink.ctx = f->output;
+	f->decoder = f->output ? decoder_new(stream, &sink) : NULL;
+	if (!f->decoder || !msgpack_zone_init(&f->zone, 8192))
+		return err_set(e, "out of memory");
+	decoder_on_notice(f->decoder, on_notice, f);
+	return 0;
+}
+
+static int
+run(struct flowdecode *f, struct err *e)
+{
+	struct stage stage = {.ctx = f,
+			      .object = on_object,
+			      .tick = on_tick,
+			      .tick_ms = TICK_MS,
+			      .report = report};
+	struct err at_end;
+	int rc;
+
+	if (decoder_tick(f->decoder, now_ms(), e) != 0)
+		return -1;
+	rc = stage_run(&stage, STDIN_FILENO, e);
+	/* whatever ended it, what came before goes out */
+	if (decoder_flush(f->decoder, &at_end) != 0 && rc == 0) {
+		*e = at_end;
+		rc = -1;
+	}
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct flowdecode f;
+	struct err e = {0};
+	int rc = -1;
+
+	log_init("flowdecode");
+	if (init(&f, &e) == 0) {
+		if (options(&f, argc, argv) != 0)
+			err_set(&e, "out of memory");
+		else
+			rc = run(&f, &e);
+		if (f.verbose)
+			report(&f);
+	}
+	/* a reader that has seen enough is no failure */
+	if (rc != 0 && e.code == EPIPE)
+		rc = 0;
+	if (rc != 0)
+		log_line("%s", e.text);
+	decoder_free(f.decoder);
+	output_free(f.output);
+	msgpack_zone_destroy(&f.zone);
+	return rc == 0 ? EXIT_DONE : EXIT_FAILED;
+}

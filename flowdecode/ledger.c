@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowdecode/ledger.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const names[LEDGER_COUNTS] = {
+    [LEDGER_DATAGRAMS] = "datagrams",
+    [LEDGER_SETS] = "sets",
+    [LEDGER_SETS_DECODED] = "sets_decoded",
+    [LEDGER_SETS_OPTIONS] = "sets_options",
+    [LEDGER_SETS_TEMPLATES] = "sets_templates",
+    [LEDGER_SETS_EXPIRED] = "sets_expired",
+    [LEDGER_SETS_MALFORMED] = "sets_malformed",
+    [LEDGER_RECORDS] = "records",
+    [LEDGER_RECORDS_DROPPED] = "records_dropped",
+    [LEDGER_RECORDS_OPTIONS] = "options",
+    [LEDGER_TEMPLATES] = "templates",
+    [LEDGER_TEMPLATES_OPTIONS] = "options_templates",
+    [LEDGER_TEMPLATES_WITHDRAWN] = "templates_withdrawn",
+    [LEDGER_TEMPLATES_EVICTED] = "templates_evicted",
+    [LEDGER_GAPS] = "gaps",
+    [LEDGER_MISSING] = "missing",
+    [LEDGER_REORDERED] = "reordered",
+    [LEDGER_RESTARTS] = "restarts",
+    [LEDGER_BAD_VERSION] = "bad_version",
+    [LEDGER_BAD_HEADER] = "bad_header",
+    [LEDGER_BAD_COUNT] = "bad_count",
+    [LEDGER_BAD_LENGTH] = "bad_length",
+    [LEDGER_BAD_SET] = "bad_set",
+    [LEDGER_BAD_SET_ID] = "bad_set_id",
+    [LEDGER_BAD_TEMPLATE] = "bad_template",
+    [LEDGER_BAD_RECORD] = "bad_record",
+    [LEDGER_BAD_TRAILING] = "bad_trailing",
+};
+
+const char *
+ledger_name(enum ledger_count c)
+{
+	return names[c];
+}
+
+void
+ledger_add(struct ledger *to, const struct ledger *from)
+{
+	for (int i = 0; i < LEDGER_COUNTS; i++)
+		to->n[i] += from->n[i];
+}
+
+char *
+ledger_text(const struct ledger *l, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (int i = 0; i < LEDGER_COUNTS && at < size; i++)
+		if (l->n[i] > 0)
+			at += (size_t)snprintf(buf + at, size - at,
+					       "%s%s=%" PRIu64, at ? " " : "",
+					       names[i], l->n[i]);
+	return buf;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowdecode/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "flowdecode/names.h"
+
+enum { SLOTS_FIRST = 256 };
+
+/* Plans by definition: open addressing, at most half full. */
+struct plans {
+	struct plan **slots;
+	size_t n, mask, bytes;
+};
+
+struct plans *
+plans_new(void)
+{
+	struct plans *ps = calloc(1, sizeof(*ps));
+
+	if (!ps)
+		return NULL;
+	ps->mask = SLOTS_FIRST - 1;
+	ps->slots = calloc(SLOTS_FIRST, sizeof(*ps->slots));
+	if (!ps->slots) {
+		free(ps);
+		return NULL;
+	}
+	return ps;
+}
+
+static void
+plan_free(struct plan *p)
+{
+	free(p->fields);
+	free(p->cells);
+	free(p->ops);
+	free(p);
+}
+
+void
+plans_free(struct plans *ps)
+{
+	if (!ps)
+		return;
+	for (size_t i = 0; i <= ps->mask; i++)
+		if (ps->slots[i])
+			plan_free(ps->slots[i]);
+	free(ps->slots);
+	free(ps);
+}
+
+size_t
+plans_bytes(const struct plans *ps)
+{
+	return ps->bytes;
+}
+
+static uint64_t
+hash_of(uint32_t flags, const struct wire_field *f, uint16_t n, uint16_t scopes)
+{
+	uint64_t h = (uint64_t)flags << 32 | (uint32_t)n << 16 | scopes;
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint64_t v;
+
+		memcpy(&v, &f[i], sizeof(v));
+		h = (h ^ v) * 0x9e3779b97f4a7c15;
+		h ^= h >> 29;
+	}
+	return h * 0xbf58476d1ce4e5b9;
+}
+
+static bool
+plan_is(const struct plan *p, const struct plan *want)
+{
+	return p->hash == want->hash && p->flags == want->flags &&
+	       p->n == want->n && p->scopes == want->scopes &&
+	       memcmp(p->fields, want->fields, p->n * sizeof(*p->fields)) == 0;
+}
+
+static size_t
+slot_of(const struct plans *ps, const struct plan *want)
+{
+	size_t at = want->hash & ps->mask;
+
+	while (ps->slots[at] && !plan_is(ps->slots[at], want))
+		at = (at + 1) & ps->mask;
+	return at;
+}
+
+static int
+plans_grow(struct plans *ps)
+{
+	struct plans bigger = {.mask = 2 * ps->mask + 1};
+
+	bigger.slots = calloc(bigger.mask + 1, sizeof(*bigger.slots));
+	if (!bigger.slots)
+		return -1;
+	for (size_t i = 0; i <= ps->mask; i++)
+		if (ps->slots[i])
+			bigger.slots[slot_of(&bigger, ps->slots[i])] =
+			    ps->slots[i];
+	free(ps->slots);
+	ps->slots = bigger.slots;
+	ps->mask = bigger.mask;
+	return 0;
+}
+
+/* Fields that mean something: the last one of a kind counts. */
+static void
+find_meanings(struct plan *p)
+{
+	p->sampler = p->input = p->interval = p->space = NO_FIELD;
+	p->size = p->population = p->init = NO_FIELD;
+	for (uint16_t i = 0; i < p->n; i++) {
+		const struct wire_field *f = &p->fields[i];
+		/* scopes of v9 are numbered by themselves */
+		bool v9_scope = (p->flags & PLAN_V9) && i < p->scopes;
+
+		if (f->enterprise != 0 || f->length > 8)
+			continue;
+		if (v9_scope && f->id == 2)
+			p->input = i;
+		if (v9_scope)
+			continue;
+		switch (f->id) {
+		case 10:
+			p->input = i;
+			break;
+		case 34:
+		case 50:
+		case 305:
+			p->interval = i;
+			break;
+		case 48:
+		case 302:
+			p->sampler = i;
+			break;
+		case 160:
+			p->init = i;
+			break;
+		case 306:
+			p->space = i;
+			break;
+		case 309:
+			p->size = i;
+			break;
+		case 310:
+			p->population = i;
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static int
+lay_out(struct plan *p)
+{
+	uint32_t off = 0;
+
+	p->cells = calloc(p->n, sizeof(*p->cells));
+	if (!p->cells)
+		return -1;
+	for (uint16_t i = 0; i < p->n; i++) {
+		uint16_t len = p->fields[i].length;
+
+		if (len == FIELD_VARIABLE) {
+			p->variable = true;
+			len = 1;
+		}
+		p->cells[i] = (struct cell){.off = off, .len = len};
+		off += len;
+	}
+	p->length = off;
+	return 0;
+}
+
+static struct plan *
+plan_new(const struct plan *want)
+{
+	struct plan *p = malloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	*p = *want;
+	p->bytes = sizeof(*p) + p->n * (sizeof(*p->fields) + sizeof(*p->cells));
+	p->fields = malloc(p->n * sizeof(*p->fields));
+	if (!p->fields) {
+		free(p);
+		return NULL;
+	}
+	memcpy(p->fields, want->fields, p->n * sizeof(*p->fields));
+	if (lay_out(p) != 0) {
+		plan_free(p);
+		return NULL;
+	}
+	find_meanings(p);
+	return p;
+}
+
+struct plan *
+plans_get(struct plans *ps, uint32_t flags, const struct wire_field *f,
+	  uint16_t n, uint16_t scopes)
+{
+	struct plan want = {.flags = flags,
+			    .n = n,
+			    .scopes = scopes,
+			    .fields = (struct wire_field *)(uintptr_t)f};
+	size_t at;
+
+	want.hash = hash_of(flags, f, n, scopes);
+	at = slot_of(ps, &want);
+	if (!ps->slots[at]) {
+		ps->slots[at] = plan_new(&want);
+		if (!ps->slots[at])
+			return NULL;
+		ps->bytes += ps->slots[at]->bytes;
+		if (2 * ++ps->n > ps->mask) {
+			if (plans_grow(ps) != 0)
+				return NULL;
+			at = slot_of(ps, &want);
+		}
+	}
+	ps->slots[at]->refs++;
+	return ps->slots[at];
+}
+
+/* Takes a slot out and moves up those behind it that hashed before it. */
+static void
+slot_drop(struct plans *ps, size_t at)
+{
+	size_t next = at;
+
+	for (;;) {
+		next = (next + 1) & ps->mask;
+		if (!ps->slots[next])
+			break;
+		/* may it stand at AT? if its home is not within (at, next] */
+		if (((next - ps->slots[next]->hash) & ps->mask) <
+		    ((next - at) & ps->mask))
+			continue;
+		ps->slots[at] = ps->slots[next];
+		at = next;
+	}
+	ps->slots[at] = NULL;
+	ps->n--;
+}
+
+void
+plans_put(struct plans *ps, struct plan *p)
+{
+	if (!p || --p->refs > 0)
+		return;
+	slot_drop(ps, slot_of(ps, p));
+	ps->bytes -= p->bytes;
+	plan_free(p);
+}
+
+bool
+plan_walk(const struct plan *p, struct reader *r, const uint8_t *base,
+	  struct cell *cells)
+{
+	for (uint16_t i = 0; i < p->n; i++) {
+		size_t len = p->fields[i].length;
+		const uint8_t *at;
+
+		if (len == FIELD_VARIABLE) {
+			len = reader_u8(r);
+			if (len == 255)
+				len = reader_u16(r);
+		}
+		at = reader_bytes(r, len);
+		if (r->bad)
+			return false;
+		cells[i].off = (uint32_t)(at - base);
+		cells[i].len = (uint16_t)len;
+	}
+	return true;
+}
+
+/* Copies of plain columns first, then text, then those that read a column. */
+static int
+op_order(uint8_t kind)
+{
+	if (kind >= COPY_LATER_MS && kind <= COPY_SOONER_US)
+		return 1;
+	return kind >= COPY_FIXED ? 2 : 0;
+}
+
+static void
+take_ops(struct plan *p, const struct names *names, const struct shape *s)
+{
+	p->ops_n = 0;
+	for (int order = 0; order <= 2; order++) {
+		if (order == 2)
+			p->ops_text = p->ops_n;
+		for (size_t i = 0; i < names->n; i++) {
+			const struct named *c = &names->columns[i];
+			struct op op = {.kind = (uint8_t)c->kind,
+					.width =
+					    (uint8_t)col_type_width(c->type),
+					.field = c->field,
+					.aux = c->aux};
+
+			if (op_order(op.kind) != order)
+				continue;
+			op.column = (uint16_t)shape_find(s, c->name);
+			if (order == 1)
+				op.aux = (uint16_t)shape_find(
+				    s, names->columns[c->aux].name);
+			p->ops[p->ops_n++] = op;
+		}
+	}
+}
+
+static size_t
+list_fields(const struct plan *p, const struct names *names, struct field *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < names->n; i++)
+		f[n++] = (struct field){names->columns[i].name,
+					names->columns[i].type};
+	for (int i = 0; i < STAMP_COLUMNS; i++)
+		f[n++] = stamp_field((enum stamp_column)i, p->flags & PLAN_V6);
+	return n;
+}
+
+static int
+make(struct plan *p, struct names *names, struct field *f, struct piles *piles,
+     struct err *e)
+{
+	size_t n;
+
+	names_make(names, p->flags & PLAN_V9, p->fields, p->n);
+	n = list_fields(p, names, f);
+	p->made = true;
+	if (piles_get(piles, f, n, &p->pile, e) != 0) {
+		p->refused = true;
+		return 0;
+	}
+	p->ops = malloc((names->n + 1) * sizeof(*p->ops));
+	if (!p->ops)
+		return err_set(e, "out of memory for a template");
+	take_ops(p, names, p->pile->shape);
+	return 0;
+}
+
+int
+plan_make(struct plans *ps, struct plan *p, struct piles *piles, struct err *e)
+{
+	struct names *names = malloc(sizeof(*names));
+	struct field *f = malloc(SHAPE_FIELDS_MAX * sizeof(*f));
+	int rc = -1;
+
+	if (names && f)
+		rc = make(p, names, f, piles, e);
+	else
+		err_set(e, "out of memory for a template");
+	free(names);
+	free(f);
+	p->bytes += p->ops_n * sizeof(*p->ops);
+	ps->bytes += p->ops_n * sizeof(*p->ops);
+	return rc;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowdecode/sampling.h"
+
+#include <stdlib.h>
+
+enum { SLOTS_FIRST = 16 };
+
+void
+sampling_clear(struct sampling *s)
+{
+	free(s->samplers.slots);
+	free(s->interfaces.slots);
+	*s = (struct sampling){0};
+}
+
+static size_t
+slot_of(const struct rates *r, uint64_t id)
+{
+	size_t at = (id * 0x9e3779b97f4a7c15 >> 32) & r->mask;
+
+	while (r->slots[at].rate && r->slots[at].id != id)
+		at = (at + 1) & r->mask;
+	return at;
+}
+
+static uint32_t
+rates_find(const struct rates *r, uint64_t id)
+{
+	return r->n ? r->slots[slot_of(r, id)].rate : 0;
+}
+
+static int
+rates_grow(struct rates *r)
+{
+	size_t slots = r->slots ? 2 * (r->mask + 1) : SLOTS_FIRST;
+	struct rates bigger = {.n = r->n, .mask = slots - 1};
+
+	bigger.slots = calloc(slots, sizeof(*bigger.slots));
+	if (!bigger.slots)
+		return -1;
+	for (size_t i = 0; r->slots && i <= r->mask; i++)
+		if (r->slots[i].rate)
+			bigger.slots[slot_of(&bigger, r->slots[i].id)] =
+			    r->slots[i];
+	free(r->slots);
+	*r = bigger;
+	return 0;
+}
+
+static void
+rates_set(struct rates *r, uint64_t id, uint32_t rate)
+{
+	struct rate *at;
+
+	if ((!r->slots || 2 * (r->n + 1) > r->mask + 1) && rates_grow(r) != 0)
+		return;
+	at = &r->slots[slot_of(r, id)];
+	if (!at->rate && r->n == RATES_MAX)
+		return;
+	r->n += !at->rate;
+	*at = (struct rate){id, rate};
+}
+
+static uint64_t
+field(const uint8_t *base, const struct cell *cells, uint16_t i)
+{
+	return i == NO_FIELD ? 0 : wire_uint(base + cells[i].off, cells[i].len);
+}
+
+/* One in how many packets, as the fields of a record say; 0: not at all. */
+static uint32_t
+rate_of(const struct plan *p, const uint8_t *base, const struct cell *cells)
+{
+	uint64_t interval = field(base, cells, p->interval);
+	uint64_t space = field(base, cells, p->space);
+	uint64_t size = field(base, cells, p->size);
+	uint64_t population = field(base, cells, p->population);
+	uint64_t rate = 0;
+
+	if (p->space != NO_FIELD && interval > 0 && space <= UINT32_MAX &&
+	    interval <= UINT32_MAX)
+		rate = (interval + space) / interval;
+	else if (interval > 0)
+		rate = interval;
+	else if (size > 0)
+		rate = population / size;
+	return rate > UINT32_MAX ? UINT32_MAX : (uint32_t)rate;
+}
+
+void
+sampling_learn(struct sampling *s, const struct plan *p, const uint8_t *base,
+	       const struct cell *cells)
+{
+	uint32_t rate = rate_of(p, base, cells);
+
+	if (rate == 0)
+		return;
+	if (p->sampler != NO_FIELD)
+		rates_set(&s->samplers, field(base, cells, p->sampler), rate);
+	else if (p->input != NO_FIELD)
+		rates_set(&s->interfaces, field(base, cells, p->input), rate);
+	else
+		s->rate = rate;
+}
+
+bool
+sampling_varies(const struct sampling *s, const struct plan *p)
+{
+	return p->interval != NO_FIELD || p->size != NO_FIELD ||
+	       (p->sampler != NO_FIELD && s->samplers.n > 0) ||
+	       (p->input != NO_FIELD && s->interfaces.n > 0);
+}
+
+/* What holds for records that name no sampler: the rate for all or, if there
+ * is one sampler only, its rate. */
+static uint32_t
+rate_for_all(const struct sampling *s, const struct plan *p)
+{
+	if (s->rate || p->sampler != NO_FIELD || s->samplers.n != 1)
+		return s->rate;
+	for (size_t i = 0; i <= s->samplers.mask; i++)
+		if (s->samplers.slots[i].rate)
+			return s->samplers.slots[i].rate;
+	return 0;
+}
+
+uint32_t
+sampling_rate(const struct sampling *s, const struct plan *p,
+	      const uint8_t *base, const struct cell *cells)
+{
+	uint32_t rate = 0;
+
+	if (cells)
+		rate = rate_of(p, base, cells);
+	if (!rate && cells && p->sampler != NO_FIELD)
+		rate = rates_find(&s->samplers, field(base, cells, p->sampler));
+	if (!rate && cells && p->input != NO_FIELD)
+		rate = rates_find(&s->interfaces, field(base, cells, p->input));
+	return rate ? rate : rate_for_all(s, p);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sampling rates that an exporter announced: for all, by sampler, by
+ * interface.  Announcing again replaces.  Bounded: past the bound new ids are
+ * not kept.
+ */
+#ifndef FLOWDECODE_SAMPLING_H
+#define FLOWDECODE_SAMPLING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flowdecode/plan.h"
+
+enum { RATES_MAX = 4096 };
+
+struct rate {
+	uint64_t id;
+	uint32_t rate; /* 0: no entry */
+};
+
+/* By id: open addressing, at most half full. */
+struct rates {
+	struct rate *slots;
+	size_t n, mask;
+};
+
+struct sampling {
+	uint32_t rate; /* for all; 0: none announced */
+	struct rates samplers, interfaces;
+};
+
+void sampling_clear(struct sampling *);
+
+/* An options record of PLAN, whose fields lie at CELLS from BASE on. */
+void sampling_learn(struct sampling *, const struct plan *, const uint8_t *base,
+		    const struct cell *cells);
+
+/* Whether records of PLAN may differ in their rate. */
+bool sampling_varies(const struct sampling *, const struct plan *);
+
+/* The rate of a data record, 0 if none is known. CELLS may be NULL if rates do
+ * not vary. */
+uint32_t sampling_rate(const struct sampling *, const struct plan *,
+		       const uint8_t *base, const struct cell *cells);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The templates of one exporter (RFC 3954, 5.2 and 6.1; RFC 7011, 3.4), by
+ * id.  Data and options templates share their numbers.  A definition that is
+ * not valid takes the old one of its id away, for what comes is no longer
+ * that.
+ */
+#ifndef FLOWDECODE_TEMPLATE_H
+#define FLOWDECODE_TEMPLATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "flowdecode/ledger.h"
+#include "flowdecode/plan.h"
+#include "flowdecode/reader.h"
+
+enum {
+	TEMPLATES_MAX = 4096,	   /* of one exporter */
+	TEMPLATES_BYTES = 8 << 20, /* of their plans */
+};
+
+struct template
+{
+	uint16_t id;   /* 0: free; real ones are 256 and above */
+	uint32_t used; /* for eviction: the larger, the later */
+	struct plan *plan;
+};
+
+/* Open addressing, at most half full. */
+struct templates {
+	struct template *slots;
+	size_t n, mask;
+	size_t bytes;
+	uint32_t clock;
+};
+
+void templates_clear(struct templates *, struct plans *);
+
+/* The plan of a template; NULL if it is not known. */
+struct plan *templates_find(struct templates *, uint16_t id);
+
+/* How a set of templates is written. */
+enum template_form {
+	FORM_V9,
+	FORM_V9_OPTIONS,
+	FORM_IPFIX,
+	FORM_IPFIX_OPTIONS,
+};
+
+/*
+ * Takes in the body of a set of templates, and counts them in the ledger.
+ * FLAGS are those of plans (see plan.h), without PLAN_OPTIONS.  1: all were
+ * valid; 0: not all; -1: memory is out.
+ */
+int templates_take(struct templates *, struct plans *, enum template_form,
+		   uint32_t flags, struct reader body, struct ledger *,
+		   struct err *);
+
+#endif
