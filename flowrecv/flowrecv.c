@@ -48,7 +48,8 @@ enum {
 struct options {
 	uint64_t queue, buffer;
 	const char *read, *name;
-	uint8_t *ports;	    /* bitmap, or NULL */
+	uint8_t ports[PORTS_BYTES]; /* bitmap, used if some_ports */
+	bool some_ports;
 	bool verbose, live; /* live: an option that --read has no use for */
 	char **bindings;
 	size_t nbindings;
@@ -78,28 +79,27 @@ size_option(const char *name, const char *text, uint64_t min, uint64_t max)
 	return v;
 }
 
-static uint8_t *
-ports_option(const char *text)
+static void
+ports_option(struct options *o, const char *text)
 {
 	size_t n;
 	char **list = cli_list(text, &n);
-	uint8_t *bits = calloc(1, PORTS_BYTES);
 	uint64_t port;
 
-	if (!list || !bits)
+	if (!list)
 		cli_usage("flowrecv", "out of memory");
-	if (n == 0)
-		cli_usage("flowrecv", "--port: a list of ports, as 2055,9995");
+	o->some_ports = n > 0;
 	for (size_t i = 0; i < n; i++) {
 		if (text_read_u64(list[i], strlen(list[i]), &port) != 0 ||
 		    port < 1 || port > 65535)
 			cli_usage("flowrecv",
 				  "--port: '%s' is no port: 1 to 65535",
 				  list[i]);
-		bits[port >> 3] |= (uint8_t)(1u << (port & 7));
+		o->ports[port >> 3] |= (uint8_t)(1u << (port & 7));
 	}
 	free(list);
-	return bits;
+	if (!o->some_ports)
+		cli_usage("flowrecv", "--port: a list of ports, as 2055,9995");
 }
 
 enum { OPT_QUEUE = 256, OPT_BUFFER, OPT_READ, OPT_NAME, OPT_PORT };
@@ -136,8 +136,7 @@ option_set(struct options *o, int c)
 		o->name = optarg;
 		break;
 	case OPT_PORT:
-		free(o->ports);
-		o->ports = ports_option(optarg);
+		ports_option(o, optarg);
 		break;
 	case 'v':
 		o->verbose = true;
@@ -166,7 +165,7 @@ options_read(struct options *o, int argc, char **argv)
 	if (o->read && (o->nbindings > 0 || o->live))
 		cli_usage("flowrecv",
 			  "--read takes no ports, --queue or --receive-buffer");
-	if (!o->read && (o->name || o->ports))
+	if (!o->read && (o->name || o->some_ports))
 		cli_usage("flowrecv",
 			  "--name and --port go with --read; a port to listen "
 			  "on is named NAME=PORT");
@@ -189,11 +188,12 @@ static int
 run_replay(const struct options *o)
 {
 	const char *name = o->name ? o->name : "default";
+	const uint8_t *ports = o->some_ports ? o->ports : NULL;
 	struct replay r;
 	struct err e;
 	int rc = EXIT_DONE;
 
-	if (replay_init(&r, o->read, name, o->ports, STDOUT_FILENO, &e) != 0 ||
+	if (replay_init(&r, o->read, name, ports, STDOUT_FILENO, &e) != 0 ||
 	    replay_run(&r, &e) != 0)
 		rc = failed(&e);
 	replay_report(&r, o->verbose);
@@ -269,11 +269,8 @@ int
 main(int argc, char **argv)
 {
 	struct options o;
-	int rc;
 
 	log_init("flowrecv");
 	options_read(&o, argc, argv);
-	rc = o.read ? run_replay(&o) : run_receiver(&o);
-	free(o.ports);
-	return rc;
+	return o.read ? run_replay(&o) : run_receiver(&o);
 }
