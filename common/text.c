@@ -169,32 +169,56 @@ put_fraction(char *p, unsigned us)
 	return n;
 }
 
+/* "2026-11-23T": the date of a day since 1970.  Times come in order or nearly,
+ * so the last one is kept. */
+static size_t
+put_date(char *p, int64_t days)
+{
+	static _Thread_local struct {
+		bool known;
+		int64_t days;
+		size_t len;
+		char text[16];
+	} last;
+	unsigned month, day;
+	int64_t year;
+	size_t n;
+
+	if (!last.known || last.days != days) {
+		civil_date(days, &year, &month, &day);
+		n = put_year(last.text, year);
+		last.text[n] = last.text[n + 3] = '-';
+		put2(last.text + n + 1, month);
+		put2(last.text + n + 4, day);
+		last.text[n + 6] = 'T';
+		last.len = n + 7;
+		last.days = days;
+		last.known = true;
+	}
+	memcpy(p, last.text, sizeof last.text);
+	return last.len;
+}
+
 size_t
 text_time(char *p, int64_t us)
 {
-	int64_t days = us / 86400000000, year;
+	int64_t days = us / 86400000000;
 	int64_t left = us % 86400000000;
-	unsigned month, day, second;
+	unsigned second;
 	size_t n;
 
 	if (left < 0) {
 		left += 86400000000;
 		days--;
 	}
-	civil_date(days, &year, &month, &day);
 	second = (unsigned)(left / 1000000);
-	n = put_year(p, year);
-	p[n] = '-';
-	put2(p + n + 1, month);
-	p[n + 3] = '-';
-	put2(p + n + 4, day);
-	p[n + 6] = 'T';
-	put2(p + n + 7, second / 3600);
-	p[n + 9] = ':';
-	put2(p + n + 10, second / 60 % 60);
-	p[n + 12] = ':';
-	put2(p + n + 13, second % 60);
-	n += 15;
+	n = put_date(p, days);
+	put2(p + n, second / 3600);
+	p[n + 2] = ':';
+	put2(p + n + 3, second / 60 % 60);
+	p[n + 5] = ':';
+	put2(p + n + 6, second % 60);
+	n += 8;
 	n += put_fraction(p + n, (unsigned)(left % 1000000));
 	p[n++] = 'Z';
 	return n;

@@ -116,9 +116,14 @@ carve(char **at, size_t size)
 	return p;
 }
 
-#define COPY_ROWS(width)                 \
-	for (uint32_t i = 0; i < n; i++) \
-	memcpy(to + (size_t)(width)*i, from + (size_t)(width)*rows[i], width)
+/* Inlined, so that each width has a loop with a copy of its own. */
+static inline void
+copy_rows(char *to, const char *from, size_t width, const uint32_t *rows,
+	  uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(to + width * i, from + width * rows[i], width);
+}
 
 static void
 copy_fixed(char *to, const char *from, size_t width, const uint32_t *rows,
@@ -126,19 +131,19 @@ copy_fixed(char *to, const char *from, size_t width, const uint32_t *rows,
 {
 	switch (width) {
 	case 1:
-		COPY_ROWS(1);
+		copy_rows(to, from, 1, rows, n);
 		break;
 	case 2:
-		COPY_ROWS(2);
+		copy_rows(to, from, 2, rows, n);
 		break;
 	case 4:
-		COPY_ROWS(4);
+		copy_rows(to, from, 4, rows, n);
 		break;
 	case 8:
-		COPY_ROWS(8);
+		copy_rows(to, from, 8, rows, n);
 		break;
 	default:
-		COPY_ROWS(width);
+		copy_rows(to, from, width, rows, n);
 	}
 }
 

@@ -12,25 +12,27 @@
 
 #include "common/text.h"
 
-bool
-binding_name_valid(const char *name)
+int
+binding_name_check(const char *name, struct err *e)
 {
 	static const char good[] = "abcdefghijklmnopqrstuvwxyz"
 				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				   "0123456789._-";
 	size_t n = strlen(name);
 
-	return n > 0 && n < BINDING_NAME_MAX && strspn(name, good) == n;
+	if (n > 0 && n < BINDING_NAME_MAX && strspn(name, good) == n)
+		return 0;
+	return err_set(e,
+		       "'%s' is no binding name: 1 to %d letters, digits, "
+		       "dots, dashes and underscores",
+		       name, BINDING_NAME_MAX - 1);
 }
 
 int
 binding_rename(struct binding *b, const char *name, struct err *e)
 {
-	if (!binding_name_valid(name))
-		return err_set(e,
-			       "'%s' is no binding name: 1 to %d letters, "
-			       "digits, dots, dashes and underscores",
-			       name, BINDING_NAME_MAX - 1);
+	if (binding_name_check(name, e) != 0)
+		return -1;
 	b->name_len = strlen(name);
 	memcpy(b->name, name, b->name_len + 1);
 	return 0;
@@ -99,7 +101,7 @@ int
 binding_parse(struct binding *b, const char *text, struct err *e)
 {
 	char copy[BINDING_NAME_MAX + BINDING_WHERE_MAX];
-	char *name = copy, *where = strchr(copy, '=');
+	char *name = copy, *where;
 	char digits[8];
 	uint16_t port = 0;
 

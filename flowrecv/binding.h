@@ -36,6 +36,7 @@ struct binding {
 	struct log_limit drop_log, error_log;
 	/* who receives from it, and what it waits for: one of the two */
 	void *owner;
+	struct binding *next;
 	struct event *readable, *pause;
 };
 
@@ -43,8 +44,8 @@ struct binding {
 int binding_parse(struct binding *, const char *text, struct err *);
 int binding_rename(struct binding *, const char *name, struct err *);
 
-/* Whether NAME is 1 to 63 letters, digits, dots, dashes and underscores. */
-bool binding_name_valid(const char *name);
+/* A name is 1 to 63 letters, digits, dots, dashes and underscores. */
+int binding_name_check(const char *name, struct err *);
 
 /* Opens the socket with a receive buffer of BUFFER bytes or what the kernel
  * grants. */

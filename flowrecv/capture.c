@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +18,11 @@ static ssize_t
 cookie_read(void *cookie, char *buf, size_t len)
 {
 	struct capture *c = cookie;
-	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 
-	if (c->pause && poll(&p, 1, 0) == 0)
-		c->pause(c->pause_arg);
+	if (c->wait && c->wait(c->wait_arg, c->fd) != 0) {
+		errno = EINTR;
+		return -1;
+	}
 	return read(c->fd, buf, len);
 }
 

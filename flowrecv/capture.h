@@ -29,12 +29,13 @@ struct capture {
 	int fd, link;
 	const uint8_t *ports; /* bitmap of 65536 bits; NULL: all; borrowed */
 	struct capture_counts counts;
-	/* Called before a read that may wait: the input pauses. May be NULL. */
-	void (*pause)(void *);
-	void *pause_arg;
+	/* Called before each read of fd: returns when there is something to
+	 * read, or -1 to end the capture there.  May be NULL. */
+	int (*wait)(void *arg, int fd);
+	void *wait_arg;
 };
 
-/* PATH is a file, or "-" for standard input.  Set ports and pause before. */
+/* PATH is a file, or "-" for standard input.  Set ports and wait before. */
 int capture_open(struct capture *, const char *path, struct err *);
 void capture_close(struct capture *);
 

@@ -153,6 +153,7 @@ option_set(struct options *o, int c)
 static void
 options_read(struct options *o, int argc, char **argv)
 {
+	struct err e;
 	int c;
 
 	*o = (struct options){.queue = QUEUE_DEFAULT, .buffer = BUFFER_DEFAULT};
@@ -169,8 +170,8 @@ options_read(struct options *o, int argc, char **argv)
 		cli_usage("flowrecv",
 			  "--name and --port go with --read; a port to listen "
 			  "on is named NAME=PORT");
-	if (o->name && !binding_name_valid(o->name))
-		cli_usage("flowrecv", "'%s' is no binding name", o->name);
+	if (o->name && binding_name_check(o->name, &e) != 0)
+		cli_usage("flowrecv", "%s", e.text);
 }
 
 /* Says why the program ends early. */
@@ -222,10 +223,12 @@ parse_bindings(const struct options *o, struct binding *b, struct err *e)
 }
 
 static int
-open_bindings(const struct options *o, struct binding *b, struct err *e)
+open_bindings(const struct options *o, struct binding *b, struct receiver *r,
+	      struct err *e)
 {
 	for (size_t i = 0; i < o->nbindings; i++) {
-		if (binding_open(&b[i], o->buffer, e) != 0)
+		if (binding_open(&b[i], o->buffer, e) != 0 ||
+		    receiver_add(r, &b[i], e) != 0)
 			return -1;
 		if (o->verbose)
 			log_line("%s: listening on %s, receive buffer %zu "
@@ -251,10 +254,8 @@ run_receiver(const struct options *o)
 		free(b);
 		cli_usage("flowrecv", "%s", e.text);
 	}
-	if (open_bindings(o, b, &e) != 0 ||
-	    receiver_init(&r, b, o->nbindings, STDOUT_FILENO, o->queue, &e) !=
-		0 ||
-	    receiver_run(&r, &e) != 0)
+	if (receiver_init(&r, STDOUT_FILENO, o->queue, &e) != 0 ||
+	    open_bindings(o, b, &r, &e) != 0 || receiver_run(&r, &e) != 0)
 		rc = failed(&e);
 	if (o->verbose || receiver_lost(&r))
 		receiver_report(&r);

@@ -26,6 +26,10 @@ enum {
 	HANDFULS = 32,		/* of one socket before the others' turn */
 	REFILL_US = 1000,	/* between two writes to a slow reader */
 	WATCH_S = 1, /* between two looks at the kernel's drop counter */
+	/* Of events: signals and output have the middle one, which libevent
+	 * gives, so that a flood does not hold them up. */
+	PRIORITIES = 3,
+	PRIORITY_INPUT = 2,
 };
 
 static const struct timeval refill_time = {.tv_usec = REFILL_US};
@@ -57,18 +61,19 @@ put_header(const struct receiver *r, const struct datagram *d, size_t *len)
 	return payload - n;
 }
 
-/* Whether there is room for a datagram of LEN bytes, flushing if that helps.
- * A receiver that is about to end takes everything: it receives only while
- * nothing waits. */
+/* Whether there is room for a datagram of LEN bytes, if need be after another
+ * try to write, one in each handful.  A receiver that is about to end takes
+ * everything: it receives only while nothing waits. */
 static int
 has_room(struct receiver *r, size_t len)
 {
 	if (r->stopping || outqueue_fits(&r->out, len))
 		return 1;
-	if (r->out.nfresh == 0)
-		return 0;
-	if (outqueue_flush(&r->out, &r->err) != 0)
+	if (r->out.nfresh > 0 && outqueue_flush(&r->out, &r->err) != 0)
 		return -1;
+	if (!r->retried && outqueue_write(&r->out, &r->err) != 0)
+		return -1;
+	r->retried = true;
 	return outqueue_fits(&r->out, len);
 }
 
@@ -111,6 +116,7 @@ receive(struct receiver *r, struct binding *b, int64_t *last)
 		log_limited(&b->error_log, "%s: %s", b->name, e.text);
 		return 0;
 	}
+	r->retried = false;
 	for (int i = 0; i < n; i++) {
 		inbox_datagram(&r->inbox, (unsigned)i, &d);
 		if (take(r, b, &d) != 0)
@@ -138,14 +144,14 @@ drain(struct receiver *r)
 	int64_t last = 0;
 	int n;
 
-	while (b < r->bindings + r->n && !outqueue_waits(&r->out)) {
+	while (b && !outqueue_waits(&r->out)) {
 		n = receive(r, b, &last);
 		if (n < 0) {
 			fail(r);
 			return;
 		}
 		if (n < INBOX_SLOTS || last > r->stop_us)
-			b++;
+			b = b->next;
 	}
 	if (!outqueue_waits(&r->out))
 		event_base_loopexit(r->base, NULL);
@@ -238,7 +244,7 @@ watch_kernel(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (struct binding *b = r->bindings; b < r->bindings + r->n; b++)
+	for (struct binding *b = r->bindings; b; b = b->next)
 		if (binding_kernel_drops(b) > 0)
 			log_limited(&b->drop_log,
 				    "%s: the kernel dropped datagrams, %" PRIu64
@@ -263,7 +269,7 @@ stop(evutil_socket_t signo, short what, void *arg)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	r->stop_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 	r->stopping = true;
-	for (struct binding *b = r->bindings; b < r->bindings + r->n; b++) {
+	for (struct binding *b = r->bindings; b; b = b->next) {
 		event_del(b->readable);
 		evtimer_del(b->pause);
 	}
@@ -281,7 +287,7 @@ report(evutil_socket_t signo, short what, void *arg)
 void
 receiver_report(struct receiver *r)
 {
-	for (struct binding *b = r->bindings; b < r->bindings + r->n; b++) {
+	for (struct binding *b = r->bindings; b; b = b->next) {
 		const struct tally *t = &b->tally;
 
 		binding_kernel_drops(b);
@@ -298,7 +304,7 @@ receiver_lost(struct receiver *r)
 {
 	bool lost = false;
 
-	for (struct binding *b = r->bindings; b < r->bindings + r->n; b++) {
+	for (struct binding *b = r->bindings; b; b = b->next) {
 		binding_kernel_drops(b);
 		lost = lost || b->kernel_drops > 0 || b->tally.dropped > 0;
 	}
@@ -313,18 +319,23 @@ receiver_identity(uint64_t *stream, struct err *e)
 	return 0;
 }
 
-static int
-add_bindings(struct receiver *r, struct err *e)
+int
+receiver_add(struct receiver *r, struct binding *b, struct err *e)
 {
-	for (struct binding *b = r->bindings; b < r->bindings + r->n; b++) {
-		b->owner = r;
-		b->readable =
-		    event_new(r->base, b->fd, EV_READ, binding_ready, b);
-		b->pause = evtimer_new(r->base, binding_ready, b);
-		if (!b->readable || !b->pause ||
-		    event_add(b->readable, NULL) != 0)
-			return err_set(e, "%s: cannot wait for it", b->name);
-	}
+	struct binding **at = &r->bindings;
+
+	b->owner = r;
+	b->next = NULL;
+	b->readable = event_new(r->base, b->fd, EV_READ, binding_ready, b);
+	b->pause = evtimer_new(r->base, binding_ready, b);
+	if (!b->readable || !b->pause ||
+	    event_priority_set(b->readable, PRIORITY_INPUT) != 0 ||
+	    event_priority_set(b->pause, PRIORITY_INPUT) != 0 ||
+	    event_add(b->readable, NULL) != 0)
+		return err_set(e, "%s: cannot wait for it", b->name);
+	while (*at)
+		at = &(*at)->next;
+	*at = b;
 	return 0;
 }
 
@@ -375,26 +386,26 @@ new_base(void)
 		base = event_base_new_with_config(c);
 	if (c)
 		event_config_free(c);
+	if (base && event_base_priority_init(base, PRIORITIES) != 0) {
+		event_base_free(base);
+		base = NULL;
+	}
 	return base;
 }
 
 int
-receiver_init(struct receiver *r, struct binding *bindings, size_t n, int fd,
-	      size_t queue, struct err *e)
+receiver_init(struct receiver *r, int fd, size_t queue, struct err *e)
 {
 	memset(r, 0, sizeof(*r));
-	r->bindings = bindings;
-	r->n = n;
 	r->lines = isatty(fd);
 	r->base = new_base();
 	if (!r->base)
 		return err_set(e, "no event loop");
 	if (receiver_identity(&r->stream, e) != 0 ||
 	    inbox_init(&r->inbox, e) != 0 ||
-	    outqueue_init(&r->out, fd, queue, e) != 0 ||
-	    add_output(r, e) != 0 || add_signals(r, e) != 0)
+	    outqueue_init(&r->out, fd, queue, e) != 0 || add_output(r, e) != 0)
 		return -1;
-	return add_bindings(r, e);
+	return add_signals(r, e);
 }
 
 static void
@@ -419,7 +430,7 @@ receiver_clear(struct receiver *r)
 	if (r->base)
 		event_base_free(r->base);
 	r->base = NULL;
-	r->n = 0;
+	r->bindings = NULL;
 }
 
 int

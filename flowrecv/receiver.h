@@ -28,12 +28,12 @@
 
 struct receiver {
 	struct event_base *base;
-	struct binding *bindings; /* the caller's */
-	size_t n;
+	struct binding *bindings; /* a list; each is the caller's */
 	struct inbox inbox;
 	struct outqueue out;
 	uint64_t stream, number;
-	bool lines; /* JSON lines, not the binary stream */
+	bool lines;   /* JSON lines, not the binary stream */
+	bool retried; /* a full queue was written from in this handful */
 	bool stopping;
 	bool failed;
 	int64_t stop_us; /* when the first signal came */
@@ -42,12 +42,14 @@ struct receiver {
 	struct err err;
 };
 
-/* BINDINGS are open.  Everything goes to FD, of which at most QUEUE bytes may
- * wait. */
-int receiver_init(struct receiver *, struct binding *bindings, size_t n, int fd,
-		  size_t queue, struct err *);
+/* Everything goes to FD; at most QUEUE bytes may wait for its reader.  From
+ * here on signals are caught. */
+int receiver_init(struct receiver *, int fd, size_t queue, struct err *);
 /* After its bindings were closed. */
 void receiver_clear(struct receiver *);
+
+/* B is open and stays where it is until it is closed, after the run. */
+int receiver_add(struct receiver *, struct binding *b, struct err *);
 
 /* Runs until a signal ends it.  0: all that was received was handed on. */
 int receiver_run(struct receiver *, struct err *);

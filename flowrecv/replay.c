@@ -2,6 +2,7 @@
 #include "flowrecv/replay.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,10 +44,27 @@ flush(struct replay *r)
 	return r->failed ? -1 : 0;
 }
 
-static void
-input_pauses(void *arg)
+/* Before a read.  A signal that comes between the look at `stopped` and the
+ * wait must not be missed, so it is let in by the wait alone. */
+static int
+input_wait(void *arg, int fd)
 {
-	flush(arg);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	sigset_t ours, before;
+	int rc = 0;
+
+	if (poll(&p, 1, 0) != 0)
+		return stopped ? -1 : 0;
+	if (flush(arg) != 0)
+		return -1;
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	while (!stopped && rc == 0)
+		rc = ppoll(&p, 1, NULL, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return stopped ? -1 : 0;
 }
 
 int
@@ -55,15 +73,18 @@ replay_init(struct replay *r, const char *path, const char *binding,
 {
 	memset(r, 0, sizeof(*r));
 	r->capture.ports = ports;
-	r->capture.pause = input_pauses;
-	r->capture.pause_arg = r;
+	r->capture.wait = input_wait;
+	r->capture.wait_arg = r;
 	r->binding = binding;
 	r->lines = isatty(fd);
 	stream_out_init(&r->out, fd);
 	catch_signals();
 	if (receiver_identity(&r->stream, e) != 0)
 		return -1;
-	return capture_open(&r->capture, path, e);
+	/* stopped before the capture had begun: then it is an empty one */
+	if (capture_open(&r->capture, path, e) != 0 && !stopped)
+		return -1;
+	return 0;
 }
 
 void
