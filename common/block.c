@@ -435,7 +435,8 @@ encode_text(const uint8_t *raw, size_t len, struct bytes *out)
 	if (len >= COMPRESS_MIN)
 		stored = ZSTD_compress(to + 9, bound, raw, len, ZSTD_LEVEL);
 	head[0] = CODEC_ZSTD;
-	if (ZSTD_isError(stored) || stored > len - len / 10) {
+	if (len < COMPRESS_MIN || ZSTD_isError(stored) ||
+	    stored > len - len / 10) {
 		head[0] = CODEC_NONE;
 		stored = len;
 		if (len > 0)

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * flowstore: appends records to a table.
+ *
+ * in:    a record stream (flowrecord(5)) on stdin
+ * out:   nothing
+ * keeps: a table (flowtable(5)) below the root
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/log.h"
+#include "common/record.h"
+#include "common/stage.h"
+#include "common/table.h"
+#include "common/text.h"
+#include "flowstore/writer.h"
+
+enum {
+	TICK_MS = 100,
+	ROWS_GATHER = 4096, /* rows that make a batch at once */
+	SHAPES_SPARE = 16,
+	SEGMENT_AGE = 24 * 60 * 60,
+};
+
+#define SEGMENT_SIZE (UINT64_C(1) << 30)
+#define SEGMENT_SIZE_MAX (UINT64_C(1) << 40)
+
+static const char usage[] =
+    "usage: flowstore [-v] [--root DIR] [--host NAME] TABLE\n"
+    "\n"
+    "Reads a record stream (from flowlog or flowdecode) on stdin and appends\n"
+    "it to a table, which is made if it is missing.  What was read is\n"
+    "committed within a second.\n"
+    "\n"
+    "  --root DIR           where tables are; without it $FLOW_ROOT, else\n"
+    "                       /var/lib/flow or ~/.local/share/flow\n"
+    "  --host NAME          stored in each record as _host\n"
+    "  --segment-size SIZE  begin a new file at this size (1G)\n"
+    "  --segment-age AGE    or at this age (1d)\n"
+    "  -v, --verbose        counters on stderr at the end (SIGUSR1: at once)\n"
+    "  -h, --help           this text\n"
+    "  -V, --version        the version\n";
+
+struct flowstore {
+	struct shapes *shapes;
+	struct record_reader *reader;
+	struct writer *writer;
+};
+
+static int
+store_rows(struct flowstore *f, uint32_t min, struct err *err)
+{
+	const struct batch *b;
+
+	while ((b = record_reader_take(f->reader, min)))
+		if (writer_add(f->writer, b, err))
+			return -1;
+	return 0;
+}
+
+static int
+new_reader(struct flowstore *f, struct err *err)
+{
+	f->shapes = shapes_new(SHAPES_MAX);
+	f->reader = f->shapes ? record_reader_new(f->shapes) : NULL;
+	return f->reader ? 0 : err_set(err, "out of memory");
+}
+
+/* The reader's shapes are bounded for one time of use, not for ever. */
+static int
+renew_reader(struct flowstore *f, struct err *err)
+{
+	if (shapes_count(f->shapes) < SHAPES_MAX - SHAPES_SPARE)
+		return 0;
+	if (store_rows(f, 1, err))
+		return -1;
+	writer_forget_shapes(f->writer);
+	record_reader_free(f->reader);
+	shapes_free(f->shapes);
+	f->reader = NULL;
+	return new_reader(f, err);
+}
+
+static int
+on_object(void *ctx, const char *obj, size_t len, struct err *err)
+{
+	struct flowstore *f = ctx;
+	const struct batch *b;
+	int rc;
+
+	if (renew_reader(f, err))
+		return -1;
+	rc = record_read(f->reader, obj, len, &b, err);
+	if (rc < 0)
+		return -1;
+	rc = rc ? writer_add(f->writer, b, err)
+		: store_rows(f, ROWS_GATHER, err);
+	return rc ? -1 : writer_tick(f->writer, err);
+}
+
+static int
+on_tick(void *ctx, struct err *err)
+{
+	struct flowstore *f = ctx;
+
+	return store_rows(f, 1, err) || writer_tick(f->writer, err) ? -1 : 0;
+}
+
+static void
+report(void *ctx)
+{
+	const struct flowstore *f = ctx;
+	const struct writer_stats *s = writer_stats(f->writer);
+
+	log_line("records: stored %" PRIu64 ", duplicates %" PRIu64
+		 ", dropped %" PRIu64 "; %" PRIu64 " blocks, %" PRIu64
+		 " pieces, %" PRIu64 " bytes in %" PRIu64 " commits",
+		 s->records, s->duplicates, s->dropped, s->blocks, s->pieces,
+		 s->bytes, s->commits);
+}
+
+/* What gathered is stored whether the input ended well or not. */
+static int
+run(struct flowstore *f, struct err *err)
+{
+	struct stage stage = {
+	    .ctx = f,
+	    .object = on_object,
+	    .tick = on_tick,
+	    .tick_ms = TICK_MS,
+	    .report = report,
+	};
+	struct err later;
+	int rc = stage_run(&stage, STDIN_FILENO, err);
+	struct err *e = rc ? &later : err;
+
+	if (store_rows(f, 1, e) || writer_finish(f->writer, e))
+		return -1;
+	return rc;
+}
+
+/* Names that are kept for commands. */
+static bool
+is_verb(const char *name)
+{
+	static const char *const verbs[] = {
+	    "backup", "check", "create",  "drop",      "export", "import",
+	    "info",   "purge", "restore", "retention", "serve",	 "tables",
+	};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (strcmp(name, verbs[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A number with one of the letters in UNITS, each worth its FACTOR. */
+static uint64_t
+quantity(const char *option, const char *text, const char *units,
+	 const uint64_t *factors)
+{
+	size_t len = strlen(text);
+	const char *unit = len ? strchr(units, text[len - 1]) : NULL;
+	uint64_t x, factor = unit ? factors[unit - units] : 1;
+
+	if (text_read_u64(text, len - (unit != NULL), &x) || x == 0 ||
+	    x > UINT64_MAX / factor)
+		cli_usage("flowstore", "%s: '%s' is no number with one of %s",
+			  option, text, units);
+	return x * factor;
+}
+
+static uint64_t
+size(const char *text)
+{
+	static const uint64_t factors[] = {1 << 10, 1 << 20, 1 << 30};
+	uint64_t x = quantity("--segment-size", text, "KMG", factors);
+
+	return x < SEGMENT_SIZE_MAX ? x : SEGMENT_SIZE_MAX;
+}
+
+static int64_t
+age(const char *text)
+{
+	static const uint64_t factors[] = {1, 60, 3600, 86400, 7 * 86400};
+	uint64_t x = quantity("--segment-age", text, "smhdw", factors);
+
+	return x < INT32_MAX ? (int64_t)x : INT32_MAX;
+}
+
+static void
+parse_table(int argc, char **argv, struct writer_options *o)
+{
+	if (optind == argc)
+		cli_usage("flowstore", "which table? flowstore TABLE");
+	if (optind + 1 < argc)
+		cli_usage("flowstore", "'%s': one table at a time",
+			  argv[optind + 1]);
+	o->table = argv[optind];
+	if (is_verb(o->table))
+		cli_usage("flowstore", "'%s' is a command, no table's name",
+			  o->table);
+}
+
+static void
+parse(int argc, char **argv, struct writer_options *o, bool *verbose)
+{
+	enum { ROOT = 256, HOST, SIZE, AGE };
+	static const struct option longs[] = {
+	    {"root", required_argument, NULL, ROOT},
+	    {"host", required_argument, NULL, HOST},
+	    {"segment-size", required_argument, NULL, SIZE},
+	    {"segment-age", required_argument, NULL, AGE},
+	    {"verbose", no_argument, NULL, 'v'},
+	    {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'},
+	    {0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "hvV", longs, NULL)) != -1) {
+		switch (c) {
+		case ROOT:
+			o->root = optarg;
+			break;
+		case HOST:
+			o->host = optarg;
+			break;
+		case SIZE:
+			o->segment_size = size(optarg);
+			break;
+		case AGE:
+			o->segment_age = age(optarg);
+			break;
+		case 'v':
+			*verbose = true;
+			break;
+		case 'h':
+			cli_help(usage);
+		case 'V':
+			cli_version("flowstore");
+		default:
+			exit(EXIT_USAGE);
+		}
+	}
+	parse_table(argc, argv, o);
+}
+
+static void
+clear(struct flowstore *f)
+{
+	writer_free(f->writer);
+	record_reader_free(f->reader);
+	shapes_free(f->shapes);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct writer_options o = {.segment_size = SEGMENT_SIZE,
+				   .segment_age = SEGMENT_AGE};
+	struct flowstore f = {0};
+	struct err err = {0};
+	char root[PATH_MAX];
+	bool verbose = false;
+	int rc;
+
+	log_init("flowstore");
+	parse(argc, argv, &o, &verbose);
+	rc = table_root(o.root, root, sizeof(root), &err);
+	o.root = root;
+	if (rc == 0)
+		f.writer = writer_new(&o, &err);
+	if (f.writer && new_reader(&f, &err) == 0)
+		rc = run(&f, &err);
+	else
+		rc = -1;
+	if (f.writer && verbose)
+		report(&f);
+	clear(&f);
+	if (rc == 0)
+		return EXIT_DONE;
+	log_line("%s", err.text);
+	return EXIT_FAILED;
+}

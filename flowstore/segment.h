@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The newest segment of a table, the only one that is written: an LMDB
+ * environment as flowtable(5) describes it.  Only for the holder of the
+ * table's lock.
+ */
+#ifndef FLOWSTORE_SEGMENT_H
+#define FLOWSTORE_SEGMENT_H
+
+#include <limits.h>
+#include <lmdb.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/block.h"
+#include "common/err.h"
+#include "flowstore/streams.h"
+
+/* What segments of a table have in common, carried from one to the next. */
+struct ledger {
+	uint64_t table; /* identity */
+	uint64_t next_id;
+	struct streams streams;
+};
+
+struct segment {
+	char dir[PATH_MAX];
+	uint64_t size_max; /* bytes: beyond it the segment is to be closed */
+	uint32_t number;
+	int64_t created; /* microseconds since 1970 */
+	uint64_t rows, blocks, bytes;
+	MDB_env *env;
+	MDB_dbi meta, heads, data;
+};
+
+/* What one commit does. */
+struct change {
+	uint64_t first_id;
+	uint32_t rows;
+	struct block_out *block; /* NULL: the block goes */
+};
+
+/* Opens the newest segment of DIR and reads the ledger from it, or makes the
+ * first one. SIZE_MAX is when it shall be closed. */
+int segment_open(struct segment *, const char *dir, uint64_t size_max,
+    struct ledger *, struct err *);
+void segment_close(struct segment *);
+
+/*
+ * All changes (blocks that go before those that come), the ledger and the
+ * counts, in one transaction, on disk when it returns 0.  -1: nothing of it is
+ * stored.
+ */
+int segment_commit(struct segment *, const struct change *, size_t n,
+    struct ledger *, struct err *);
+
+/* Closes the segment for good and begins the next. */
+int segment_roll(struct segment *, struct ledger *, struct err *);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From batches to blocks.
+ *
+ * Per shape there is one open block, kept in memory as rows until it is full
+ * (BATCH_ROWS_MAX).  A commit writes all that came since the last one: whole
+ * blocks, and of each open block its new rows as a piece, a small block.  A
+ * piece takes in those before it that are not much larger, so pieces are few
+ * and a row is rewritten a bounded number of times; the full block replaces
+ * them all.
+ *
+ * Everything that was given before a commit is in it, so a table holds an
+ * exact prefix of its input at any time.  Encoding is done before LMDB's
+ * transaction begins.
+ */
+#ifndef FLOWSTORE_WRITER_H
+#define FLOWSTORE_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/batch.h"
+#include "common/err.h"
+
+struct writer;
+
+struct writer_options {
+	const char *root, *table;
+	const char *host; /* NULL for none */
+	uint64_t segment_size; /* bytes; a segment beyond it is closed */
+	int64_t segment_age; /* seconds; and so is one older than this */
+};
+
+struct writer_stats {
+	uint64_t records; /* stored */
+	uint64_t duplicates; /* had come before */
+	uint64_t dropped; /* of too many shapes */
+	uint64_t blocks; /* full or closed ones */
+	uint64_t pieces;
+	uint64_t bytes; /* of blocks and pieces, written */
+	uint64_t commits;
+	uint64_t segments; /* begun */
+};
+
+/* Makes the table if it is missing, and locks it. OPTIONS' strings are
+ * borrowed as long as the writer lives. NULL: see err. */
+struct writer *writer_new(const struct writer_options *, struct err *);
+/* What is not committed is lost. */
+void writer_free(struct writer *);
+
+/* Takes a batch; it may be forgotten afterwards. */
+int writer_add(struct writer *, const struct batch *, struct err *);
+
+/* The shapes of batches given so far are about to be freed. */
+void writer_forget_shapes(struct writer *);
+
+/* Commits if it is time to: something has waited long or much waits. */
+int writer_tick(struct writer *, struct err *);
+/* Closes open blocks and commits everything. */
+int writer_finish(struct writer *, struct err *);
+
+const struct writer_stats *writer_stats(const struct writer *);
+
+#endif
