@@ -5,28 +5,38 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "flowdecode/plan.h"
 #include "flowdecode/reader.h"
 
 enum { NTP_TO_UNIX = 2208988800u };
 
 /*
- * A kernel: EXPR makes the value of type T from the bytes at p (and, where it
- * is used, from those at q, or from row i of a column).
+ * A kernel: EXPR makes the value of type T from the bytes at p and, where it is
+ * used, from those at q, or from row i of another column.
  */
-#define KERNEL(name, T, expr)                                  \
-	static void name(const struct copy *c)                 \
-	{                                                      \
-		const size_t stride = c->stride, len = c->len; \
-		const uint8_t *p = c->src, *q = c->aux;        \
-		const struct clock *clock = c->clock;          \
-		const uint32_t n = c->n;                       \
-		T *restrict out = c->out;                      \
-                                                               \
-		(void)len;                                     \
-		(void)q;                                       \
-		(void)clock;                                   \
-		for (uint32_t i = 0; i < n; i++, p += stride)  \
-			out[i] = (T)(expr);                    \
+#define KERNEL(name, T, expr)                                               \
+	static void name(const struct copy *c)                              \
+	{                                                                   \
+		const size_t len = c->len, stride = c->stride;              \
+		const uint8_t *p = c->src, *q = c->aux;                     \
+		const struct clock *clock = c->clock;                       \
+		const uint32_t n = c->n;                                    \
+		T *restrict out = c->out;                                   \
+                                                                            \
+		(void)len;                                                  \
+		(void)q;                                                    \
+		(void)clock;                                                \
+		for (uint32_t i = 0; !c->cells && i < n; i++) {             \
+			out[i] = (T)(expr);                                 \
+			p += stride;                                        \
+			q += stride;                                        \
+		}                                                           \
+		for (uint32_t i = 0; c->cells && i < n; i++) {              \
+			p = c->src + c->cells[i * c->step].off;             \
+			if (c->aux)                                         \
+				q = c->aux + c->aux_cells[i * c->step].off; \
+			out[i] = (T)(expr);                                 \
+		}                                                           \
 	}
 
 static int64_t
@@ -110,18 +120,9 @@ uptime_us(const struct clock *k, uint32_t ms)
 }
 
 static uint64_t
-mac(const uint8_t *p)
+mac_of(const uint8_t *p)
 {
 	return (uint64_t)wire_u16(p) << 32 | wire_u32(p + 2);
-}
-
-static int64_t
-row_time(const uint8_t *column, uint32_t i)
-{
-	int64_t t;
-
-	memcpy(&t, column + i * sizeof(t), sizeof(t));
-	return t;
 }
 
 KERNEL(copy_u8, uint8_t, *p)
@@ -134,7 +135,7 @@ KERNEL(copy_sint, int64_t, sint(p, len))
 KERNEL(copy_f32, double, f32(p))
 KERNEL(copy_f64, double, f64(p))
 KERNEL(copy_bool, uint8_t, *p == 1)
-KERNEL(copy_mac, uint64_t, mac(p))
+KERNEL(copy_mac, uint64_t, mac_of(p))
 KERNEL(copy_seconds, int64_t, time_of(wire_uint(p, len), 1000000))
 KERNEL(copy_milliseconds, int64_t, time_of(wire_uint(p, len), 1000))
 KERNEL(copy_ntp, int64_t, ntp_us(p))
@@ -142,44 +143,43 @@ KERNEL(copy_ntp_ns, uint64_t, ntp_ns(p))
 KERNEL(copy_uptime, int64_t, uptime_us(clock, (uint32_t)wire_uint(p, len)))
 KERNEL(copy_uptime4, int64_t, uptime_us(clock, wire_u32(p)))
 KERNEL(copy_init, int64_t,
-       add(time_of(wire_u64(q + i * stride), 1000),
-	   (int64_t)wire_u32(p) * 1000))
+       add(time_of(wire_u64(q), 1000), (int64_t)wire_u32(p) * 1000))
 KERNEL(copy_delta, int64_t, clock->export_us - (int64_t)wire_u32(p))
 KERNEL(copy_later_ms, int64_t,
-       add(row_time(q, i), time_of(wire_uint(p, len), 1000)))
-KERNEL(copy_later_us, int64_t,
-       add(row_time(q, i), time_of(wire_uint(p, len), 1)))
+       add(c->times[i], time_of(wire_uint(p, len), 1000)))
+KERNEL(copy_later_us, int64_t, add(c->times[i], time_of(wire_uint(p, len), 1)))
 KERNEL(copy_sooner_ms, int64_t,
-       add(row_time(q, i), -time_of(wire_uint(p, len), 1000)))
+       add(c->times[i], -time_of(wire_uint(p, len), 1000)))
 KERNEL(copy_sooner_us, int64_t,
-       add(row_time(q, i), -time_of(wire_uint(p, len), 1)))
+       add(c->times[i], -time_of(wire_uint(p, len), 1)))
 
-static void
-copy_ip(const struct copy *c)
+struct ip {
+	uint8_t bytes[16];
+};
+
+static struct ip
+ip(const uint8_t *p)
 {
-	const uint8_t *p = c->src;
-	uint8_t *out = c->out;
+	struct ip v;
 
-	for (uint32_t i = 0; i < c->n; i++, p += c->stride, out += 16)
-		memcpy(out, p, 16);
+	memcpy(v.bytes, p, sizeof(v.bytes));
+	return v;
 }
 
-static void
-copy_choice(const struct copy *c)
+static struct ip
+choice(const uint8_t *v4, const uint8_t *v6)
 {
 	static const uint8_t none[16];
-	const uint8_t *v4 = c->src, *v6 = c->aux;
-	uint8_t *out = c->out;
+	struct ip v;
 
-	for (uint32_t i = 0; i < c->n; i++, out += 16) {
-		if (memcmp(v4, none, 4) == 0 && memcmp(v6, none, 16) != 0)
-			memcpy(out, v6, 16);
-		else
-			ip_from_v4(out, wire_u32(v4));
-		v4 += c->stride;
-		v6 += c->stride;
-	}
+	if (wire_u32(v4) == 0 && memcmp(v6, none, sizeof(none)) != 0)
+		return ip(v6);
+	ip_from_v4(v.bytes, wire_u32(v4));
+	return v;
 }
+
+KERNEL(copy_ip, struct ip, ip(p))
+KERNEL(copy_choice, struct ip, choice(p, q))
 
 static void (*const kernels[COPY_FIXED])(const struct copy *) = {
     [COPY_U8] = copy_u8,
@@ -257,13 +257,20 @@ int
 copy_run_bytes(const struct copy *c, struct column *col, uint32_t row,
 	       struct err *e)
 {
-	const uint8_t *p = c->src;
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct cell *cell = c->cells;
+		const uint8_t *p = c->src + i * c->stride;
+		size_t len = c->len;
+		int rc;
 
-	for (uint32_t i = 0; i < c->n; i++, p += c->stride) {
-		int rc = c->kind == COPY_STRING
-			     ? put_text(col, row + i, p, c->len, e)
-			     : column_put_bytes(col, row + i, p, c->len, e);
-
+		if (cell) {
+			cell += i * c->step;
+			p = c->src + cell->off;
+			len = len ? len : cell->len;
+		}
+		rc = c->kind == COPY_STRING
+			 ? put_text(col, row + i, p, len, e)
+			 : column_put_bytes(col, row + i, p, len, e);
 		if (rc != 0)
 			return -1;
 	}

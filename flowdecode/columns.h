@@ -2,13 +2,14 @@
 /*
  * Copies of one field of many records to one column: the innermost loops.
  *
- * A copy names the field of the first record, the distance to the next one's
- * (the stride), and how the wire's form becomes the column's.  The caller has
- * made sure that the bytes are there and that the column has room.
+ * A copy says where the field is in each record, and how the wire's form
+ * becomes the column's.  The caller has made sure that the bytes are there and
+ * that the column has room.
  */
 #ifndef FLOWDECODE_COLUMNS_H
 #define FLOWDECODE_COLUMNS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,16 +54,29 @@ struct clock {
 	uint32_t uptime;   /* ms, at that time */
 };
 
+/* A cell as in plan.h: where a segment of a record lies. */
+struct cell;
+
 struct copy {
 	enum copy_kind kind;
-	uint32_t n;	    /* records */
-	size_t len;	    /* bytes of the field */
-	size_t stride;	    /* from one record to the next */
-	const uint8_t *src; /* in the first record */
-	const void *aux;    /* as the kind says: wire bytes or a column */
+	uint32_t n; /* records */
+	size_t len; /* bytes of the field; 0: as the cell says */
+	/* field i is at src + i * stride or, where there are cells, at src +
+	 * cells[i * step].off; the same for a second field */
+	const uint8_t *src, *aux;
+	size_t stride, step;
+	const struct cell *cells, *aux_cells;
 	const struct clock *clock;
-	void *out; /* of the first row */
+	const int64_t *times; /* the other column, of the first row */
+	void *out;	      /* of the first row */
 };
+
+/* Whether a kind reads another column. */
+static inline bool
+copy_adds(unsigned kind)
+{
+	return kind >= COPY_LATER_MS && kind <= COPY_SOONER_US;
+}
 
 /* For kinds before COPY_FIXED. */
 void copy_run(const struct copy *);

@@ -175,59 +175,50 @@ malformed_set(struct decoder *d, struct message *m, enum ledger_count why)
 
 /* Records. */
 
-/* Runs one copy over N records of fixed layout, or over one of any. */
-static int
-run_op(const struct op *op, struct copy *c, struct batch *b,
-       const uint8_t *base, const struct cell *cells, uint32_t row,
-       struct err *e)
+/* Points a copy at a field. */
+static void
+aim(struct copy *c, const struct plan *plan, const struct op *op,
+    const uint8_t *base, const struct cell *cells)
 {
-	struct column *col = &b->cols[op->column];
+	const struct place *at = &plan->places[op->field], *aux;
 
-	c->kind = (enum copy_kind)op->kind;
-	c->src = base + cells[op->field].off;
-	c->len = cells[op->field].len;
-	c->out = (char *)col->data + (size_t)row * op->width;
-	if (op->aux != NO_FIELD) {
-		if (op->kind >= COPY_LATER_MS && op->kind <= COPY_SOONER_US)
-			c->aux = (const int64_t *)b->cols[op->aux].data + row;
-		else
-			c->aux = base + cells[op->aux].off;
-	}
-	if (op->kind >= COPY_FIXED)
-		return copy_run_bytes(c, col, row, e);
-	copy_run(c);
-	return 0;
+	c->src = base + at->off;
+	c->len = at->len == FIELD_VARIABLE ? 0 : at->len;
+	c->cells = cells ? cells + at->segment : NULL;
+	c->aux = NULL;
+	if (op->aux == NO_FIELD || copy_adds(op->kind))
+		return;
+	aux = &plan->places[op->aux];
+	c->aux = base + aux->off;
+	c->aux_cells = cells ? cells + aux->segment : NULL;
 }
 
-/* N records from P on, all of the plan's fixed layout. */
+/* N records, which lie at BASE one after another, or as CELLS say. */
 static int
-copy_fixed(const struct message *m, const struct plan *plan, const uint8_t *p,
-	   uint32_t n)
+copy_records(const struct message *m, const struct plan *plan,
+	     const uint8_t *base, const struct cell *cells, uint32_t n)
 {
 	struct batch *b = plan->pile->batch;
-	struct copy c = {.n = n, .stride = plan->length, .clock = &m->clock};
+	struct copy c = {.n = n,
+			 .stride = plan->length,
+			 .step = plan->segments_n,
+			 .clock = &m->clock};
 
-	for (size_t i = 0; i < plan->ops_n; i++)
-		if (run_op(&plan->ops[i], &c, b, p, plan->cells, b->rows,
-			   m->err) != 0)
+	for (size_t i = 0; i < plan->ops_n; i++) {
+		const struct op *op = &plan->ops[i];
+		struct column *col = &b->cols[op->column];
+
+		c.kind = (enum copy_kind)op->kind;
+		aim(&c, plan, op, base, cells);
+		if (copy_adds(op->kind))
+			c.times =
+			    (const int64_t *)b->cols[op->aux].data + b->rows;
+		c.out = (char *)col->data + (size_t)b->rows * op->width;
+		if (op->kind < COPY_FIXED)
+			copy_run(&c);
+		else if (copy_run_bytes(&c, col, b->rows, m->err) != 0)
 			return -1;
-	return 0;
-}
-
-/* N records, each with its own layout in CELLS. */
-static int
-copy_variable(const struct message *m, const struct plan *plan,
-	      const uint8_t *base, const struct cell *cells, uint32_t n)
-{
-	struct batch *b = plan->pile->batch;
-	struct copy c = {.n = 1, .clock = &m->clock};
-
-	for (size_t i = 0; i < plan->ops_n; i++)
-		for (uint32_t k = 0; k < n; k++)
-			if (run_op(&plan->ops[i], &c, b, base,
-				   cells + (size_t)k * plan->n, b->rows + k,
-				   m->err) != 0)
-				return -1;
+	}
 	return 0;
 }
 
@@ -242,30 +233,34 @@ struct run {
 	size_t bytes; /* of all records, about */
 };
 
+/* The same without its first N. */
+static struct run
+run_skip(struct run run, const struct plan *plan, uint32_t n)
+{
+	run.bytes -= n * (run.bytes / run.n);
+	run.n -= n;
+	if (run.cells)
+		run.cells += (size_t)n * plan->segments_n;
+	else
+		run.base += (size_t)n * plan->length;
+	return run;
+}
+
 static int
 take_run(struct decoder *d, struct message *m, const struct plan *plan,
 	 struct run run)
 {
-	size_t each = run.bytes / run.n;
-
 	while (run.n > 0) {
 		int64_t n =
 		    pile_begin(d->piles, plan->pile, run.n, &m->stamp, m->err);
-		int rc;
 
-		if (n < 0)
+		if (n < 0 || copy_records(m, plan, run.base, run.cells,
+					  (uint32_t)n) != 0)
 			return -1;
-		rc = run.cells ? copy_variable(m, plan, run.base, run.cells,
-					       (uint32_t)n)
-			       : copy_fixed(m, plan, run.base, (uint32_t)n);
-		if (rc != 0 || pile_end(d->piles, plan->pile, (uint32_t)n,
-					(size_t)n * each, m->err) != 0)
+		if (pile_end(d->piles, plan->pile, (uint32_t)n,
+			     (size_t)n * (run.bytes / run.n), m->err) != 0)
 			return -1;
-		run.n -= (uint32_t)n;
-		if (run.cells)
-			run.cells += (size_t)n * plan->n;
-		else
-			run.base += (size_t)n * plan->length;
+		run = run_skip(run, plan, (uint32_t)n);
 	}
 	return 0;
 }
@@ -281,45 +276,27 @@ set_rate(struct message *m, uint32_t rate)
 	}
 }
 
-/* The rate of record I of a run. */
-static uint32_t
-rate_at(const struct message *m, const struct plan *plan, const struct run *run,
-	uint32_t i)
-{
-	const uint8_t *base = run->base;
-	const struct cell *cells = plan->cells;
-
-	if (run->cells)
-		cells = run->cells + (size_t)i * plan->n;
-	else
-		base += (size_t)i * plan->length;
-	return sampling_rate(&m->exporter->sampling, plan, base, cells);
-}
-
 /* Splits where the sampling rate changes. */
 static int
 take_varying(struct decoder *d, struct message *m, const struct plan *plan,
 	     struct run run)
 {
-	size_t each = run.bytes / run.n;
+	const struct sampling *s = &m->exporter->sampling;
+	struct run part, rest;
 
-	while (run.n > 0) {
-		uint32_t rate = rate_at(m, plan, &run, 0), n = 1;
-		struct run part = run;
+	for (; run.n > 0; run = rest) {
+		uint32_t rate = sampling_rate(s, plan, run.base, run.cells);
 
-		while (n < run.n && rate_at(m, plan, &run, n) == rate)
-			n++;
-		part.n = n;
-		part.bytes = n * each;
+		part = rest = run;
+		do
+			rest = run_skip(rest, plan, 1);
+		while (rest.n > 0 &&
+		       sampling_rate(s, plan, rest.base, rest.cells) == rate);
+		part.n -= rest.n;
+		part.bytes -= rest.bytes;
 		set_rate(m, rate);
 		if (take_run(d, m, plan, part) != 0)
 			return -1;
-		run.n -= n;
-		run.bytes -= part.bytes;
-		if (run.cells)
-			run.cells += (size_t)n * plan->n;
-		else
-			run.base += (size_t)n * plan->length;
 	}
 	return 0;
 }
@@ -350,7 +327,7 @@ take_records(struct decoder *d, struct message *m, struct plan *plan,
 /* Sets of data. */
 
 /*
- * Finds the records of a body of any layout: how many there are, their fields
+ * Finds the records of a body of any layout: how many there are, their cells
  * in d->cells.  What is left over and too short for a record is padding; a
  * record that the end cuts makes the reader bad.
  */
@@ -361,10 +338,10 @@ walk_records(struct decoder *d, const struct plan *plan, struct reader *r)
 	size_t at = 0;
 	uint32_t n = 0;
 
-	/* a field takes a byte at least, so the cells of a set are enough */
+	/* a segment takes a byte at least, so there are cells enough */
 	while (r->left >= plan->length &&
 	       plan_walk(plan, r, base, d->cells + at)) {
-		at += plan->n;
+		at += plan->segments_n;
 		n++;
 	}
 	return n;
@@ -386,20 +363,13 @@ find_records(struct decoder *d, const struct plan *plan, struct reader *r)
 }
 
 static void
-learn(struct message *m, const struct plan *plan, const struct run *run)
+learn(struct message *m, const struct plan *plan, struct run run)
 {
-	for (uint32_t i = 0; i < run->n; i++) {
-		const uint8_t *base = run->base;
-		const struct cell *cells = plan->cells;
-
-		if (run->cells)
-			cells = run->cells + (size_t)i * plan->n;
-		else
-			base += (size_t)i * plan->length;
-		sampling_learn(&m->exporter->sampling, plan, base, cells);
-	}
-	m->records += run->n;
-	m->exporter->ledger.n[LEDGER_RECORDS_OPTIONS] += run->n;
+	m->records += run.n;
+	m->exporter->ledger.n[LEDGER_RECORDS_OPTIONS] += run.n;
+	for (; run.n > 0; run = run_skip(run, plan, 1))
+		sampling_learn(&m->exporter->sampling, plan, run.base,
+			       run.cells);
 }
 
 static int
@@ -415,7 +385,7 @@ take_data(struct decoder *d, struct message *m, uint16_t id, struct reader body)
 	}
 	run = find_records(d, plan, &body);
 	if (plan->flags & PLAN_OPTIONS)
-		learn(m, plan, &run);
+		learn(m, plan, run);
 	else if (take_records(d, m, plan, &run) != 0)
 		return -1;
 	if (body.bad || (run.n == 0 && body.left > 0)) {

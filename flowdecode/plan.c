@@ -34,7 +34,8 @@ static void
 plan_free(struct plan *p)
 {
 	free(p->fields);
-	free(p->cells);
+	free(p->segments);
+	free(p->places);
 	free(p->ops);
 	free(p);
 }
@@ -156,25 +157,41 @@ find_meanings(struct plan *p)
 	}
 }
 
+/* Adds a field to the segment at hand or, of variable length, its own. */
+static void
+lay_field(struct plan *p, uint16_t i, bool *open)
+{
+	bool variable = p->fields[i].length == FIELD_VARIABLE;
+	uint16_t len = variable ? 1 : p->fields[i].length;
+	struct segment *seg;
+
+	if (variable || !*open)
+		p->segments[p->segments_n++].len = 0;
+	*open = !variable;
+	seg = &p->segments[p->segments_n - 1];
+	p->places[i] = (struct place){
+	    .off = seg->len,
+	    .segment = (uint16_t)(p->segments_n - 1),
+	    .len = p->fields[i].length,
+	};
+	if (variable)
+		p->variable = true;
+	else
+		seg->len += len;
+	p->length += len;
+}
+
 static int
 lay_out(struct plan *p)
 {
-	uint32_t off = 0;
+	bool open = false;
 
-	p->cells = calloc(p->n, sizeof(*p->cells));
-	if (!p->cells)
+	p->segments = calloc(p->n, sizeof(*p->segments));
+	p->places = calloc(p->n, sizeof(*p->places));
+	if (!p->segments || !p->places)
 		return -1;
-	for (uint16_t i = 0; i < p->n; i++) {
-		uint16_t len = p->fields[i].length;
-
-		if (len == FIELD_VARIABLE) {
-			p->variable = true;
-			len = 1;
-		}
-		p->cells[i] = (struct cell){.off = off, .len = len};
-		off += len;
-	}
-	p->length = off;
+	for (uint16_t i = 0; i < p->n; i++)
+		lay_field(p, i, &open);
 	return 0;
 }
 
@@ -186,7 +203,9 @@ plan_new(const struct plan *want)
 	if (!p)
 		return NULL;
 	*p = *want;
-	p->bytes = sizeof(*p) + p->n * (sizeof(*p->fields) + sizeof(*p->cells));
+	p->bytes =
+	    sizeof(*p) + p->n * (sizeof(*p->fields) + sizeof(*p->segments) +
+				 sizeof(*p->places));
 	p->fields = malloc(p->n * sizeof(*p->fields));
 	if (!p->fields) {
 		free(p);
@@ -263,11 +282,11 @@ bool
 plan_walk(const struct plan *p, struct reader *r, const uint8_t *base,
 	  struct cell *cells)
 {
-	for (uint16_t i = 0; i < p->n; i++) {
-		size_t len = p->fields[i].length;
+	for (uint16_t i = 0; i < p->segments_n; i++) {
+		size_t len = p->segments[i].len;
 		const uint8_t *at;
 
-		if (len == FIELD_VARIABLE) {
+		if (len == 0) {
 			len = reader_u8(r);
 			if (len == 255)
 				len = reader_u16(r);
@@ -276,16 +295,30 @@ plan_walk(const struct plan *p, struct reader *r, const uint8_t *base,
 		if (r->bad)
 			return false;
 		cells[i].off = (uint32_t)(at - base);
-		cells[i].len = (uint16_t)len;
+		cells[i].len = (uint32_t)len;
 	}
 	return true;
+}
+
+uint64_t
+plan_uint(const struct plan *p, const uint8_t *base, const struct cell *cells,
+	  uint16_t field)
+{
+	const struct place *at;
+
+	if (field == NO_FIELD)
+		return 0;
+	at = &p->places[field];
+	if (cells)
+		base += cells[at->segment].off;
+	return wire_uint(base + at->off, at->len);
 }
 
 /* Copies of plain columns first, then text, then those that read a column. */
 static int
 op_order(uint8_t kind)
 {
-	if (kind >= COPY_LATER_MS && kind <= COPY_SOONER_US)
+	if (copy_adds(kind))
 		return 1;
 	return kind >= COPY_FIXED ? 2 : 0;
 }

@@ -31,8 +31,8 @@
 enum {
 	PLAN_FIELDS_MAX = 1000,
 	FIELD_VARIABLE = 65535,		      /* length */
-	PLAN_CELLS = 65536 + PLAN_FIELDS_MAX, /* fields of all records of a
-						 set, and of one that is cut */
+	PLAN_CELLS = 65536 + PLAN_FIELDS_MAX, /* of all records of a set,
+						     and of one that is cut */
 };
 
 /* What a plan is for, besides its fields. */
@@ -48,18 +48,32 @@ struct wire_field {
 	uint16_t length;
 };
 
+/*
+ * A record is cut into segments: each field of variable length is one, and so
+ * is each row of others between them.  A cell says where a segment lies, from
+ * the start of the set; a place, where a field lies in its segment.
+ */
+struct cell {
+	uint32_t off;
+	uint32_t len;
+};
+
+struct segment {
+	uint32_t len; /* 0: variable */
+};
+
+struct place {
+	uint32_t off;
+	uint16_t segment;
+	uint16_t len; /* FIELD_VARIABLE: as long as the segment */
+};
+
 struct op {
 	uint8_t kind;  /* enum copy_kind */
 	uint8_t width; /* of a value of the column */
 	uint16_t column;
 	uint16_t field; /* source */
 	uint16_t aux;	/* a second field, or a column */
-};
-
-/* Where a field of a record lies, from the start of its set. */
-struct cell {
-	uint32_t off;
-	uint16_t len;
 };
 
 /* The field of a plan that has a meaning for sampling and times, or none. */
@@ -75,14 +89,16 @@ struct plan {
 	/* of a record: its length, or the least it can have */
 	uint32_t length;
 	bool variable;
-	struct cell *cells; /* of the fields, where length is fixed */
+	uint16_t segments_n;
+	struct segment *segments;
+	struct place *places; /* of the fields */
 	/* data: made at the first record */
 	bool made, refused; /* refused: no shape could be had */
 	struct pile *pile;
 	struct op *ops;
 	size_t ops_n;
 	size_t ops_text; /* ops [ops_text, ops_n) are of strings and bytes */
-	/* fields by meaning, for data and options */
+	/* fields by meaning, of 8 bytes at most, or NO_FIELD */
 	uint16_t sampler, input, interval, space, size, population, init;
 	size_t refs;
 	size_t bytes; /* of memory */
@@ -107,10 +123,16 @@ void plans_put(struct plans *, struct plan *);
 int plan_make(struct plans *, struct plan *, struct piles *, struct err *);
 
 /*
- * Reads one record from R and says where its fields lie from BASE on.  False
+ * Reads one record from R and says where its segments lie from BASE on.  False
  * if the record is not all there: R is bad.
  */
 bool plan_walk(const struct plan *, struct reader *r, const uint8_t *base,
 	       struct cell *cells);
+
+/* An integer field of at most 8 bytes of the record whose segments lie at CELLS
+ * from BASE on; or of the one at BASE, if the plan's records are of one length
+ * and CELLS is NULL.  0 if FIELD is NO_FIELD. */
+uint64_t plan_uint(const struct plan *, const uint8_t *base,
+		   const struct cell *cells, uint16_t field);
 
 #endif

@@ -61,20 +61,14 @@ rates_set(struct rates *r, uint64_t id, uint32_t rate)
 	*at = (struct rate){id, rate};
 }
 
-static uint64_t
-field(const uint8_t *base, const struct cell *cells, uint16_t i)
-{
-	return i == NO_FIELD ? 0 : wire_uint(base + cells[i].off, cells[i].len);
-}
-
 /* One in how many packets, as the fields of a record say; 0: not at all. */
 static uint32_t
 rate_of(const struct plan *p, const uint8_t *base, const struct cell *cells)
 {
-	uint64_t interval = field(base, cells, p->interval);
-	uint64_t space = field(base, cells, p->space);
-	uint64_t size = field(base, cells, p->size);
-	uint64_t population = field(base, cells, p->population);
+	uint64_t interval = plan_uint(p, base, cells, p->interval);
+	uint64_t space = plan_uint(p, base, cells, p->space);
+	uint64_t size = plan_uint(p, base, cells, p->size);
+	uint64_t population = plan_uint(p, base, cells, p->population);
 	uint64_t rate = 0;
 
 	if (p->space != NO_FIELD && interval > 0 && space <= UINT32_MAX &&
@@ -96,9 +90,11 @@ sampling_learn(struct sampling *s, const struct plan *p, const uint8_t *base,
 	if (rate == 0)
 		return;
 	if (p->sampler != NO_FIELD)
-		rates_set(&s->samplers, field(base, cells, p->sampler), rate);
+		rates_set(&s->samplers, plan_uint(p, base, cells, p->sampler),
+			  rate);
 	else if (p->input != NO_FIELD)
-		rates_set(&s->interfaces, field(base, cells, p->input), rate);
+		rates_set(&s->interfaces, plan_uint(p, base, cells, p->input),
+			  rate);
 	else
 		s->rate = rate;
 }
@@ -130,11 +126,13 @@ sampling_rate(const struct sampling *s, const struct plan *p,
 {
 	uint32_t rate = 0;
 
-	if (cells)
+	if (base)
 		rate = rate_of(p, base, cells);
-	if (!rate && cells && p->sampler != NO_FIELD)
-		rate = rates_find(&s->samplers, field(base, cells, p->sampler));
-	if (!rate && cells && p->input != NO_FIELD)
-		rate = rates_find(&s->interfaces, field(base, cells, p->input));
+	if (!rate && base && p->sampler != NO_FIELD)
+		rate = rates_find(&s->samplers,
+				  plan_uint(p, base, cells, p->sampler));
+	if (!rate && base && p->input != NO_FIELD)
+		rate = rates_find(&s->interfaces,
+				  plan_uint(p, base, cells, p->input));
 	return rate ? rate : rate_for_all(s, p);
 }

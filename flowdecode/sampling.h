@@ -32,14 +32,14 @@ struct sampling {
 
 void sampling_clear(struct sampling *);
 
-/* An options record of PLAN, whose fields lie at CELLS from BASE on. */
+/* An options record of PLAN; BASE and CELLS as for plan_uint. */
 void sampling_learn(struct sampling *, const struct plan *, const uint8_t *base,
 		    const struct cell *cells);
 
 /* Whether records of PLAN may differ in their rate. */
 bool sampling_varies(const struct sampling *, const struct plan *);
 
-/* The rate of a data record, 0 if none is known. CELLS may be NULL if rates do
+/* The rate of a data record, 0 if none is known; BASE may be NULL if rates do
  * not vary. */
 uint32_t sampling_rate(const struct sampling *, const struct plan *,
 		       const uint8_t *base, const struct cell *cells);
