@@ -233,14 +233,46 @@ look_up(struct decoder *d, size_t n, size_t entries, const uint32_t *code,
 static int
 dictionary(struct decoder *d, size_t n, struct out o)
 {
-	size_t entries = count(d, BATCH_ROWS_MAX);
+	size_t entries = count(d, BATCH_ROWS_MAX), len = decode_u32(d);
 	struct out dict = take(d, entries, o.wide);
 	struct out code = o.wide ? take(d, n, false) : o;
 
+	(void)len; /* for those who pass over the entries */
 	if (!dict.p || !code.p || vector(d, entries, dict) != 0 ||
 	    vector(d, n, code) != 0)
 		return -1;
 	return look_up(d, n, entries, code.p, dict, o);
+}
+
+int
+decode_codes(struct decoder *d, size_t n, uint32_t *out)
+{
+	unsigned kind = decode_u8(d);
+
+	count(d, BATCH_ROWS_MAX);
+	decode_bytes(d, decode_u32(d));
+	if (kind != ENC_DICT)
+		return decode_fail(d, "mapped from a column of no dictionary");
+	return decode_vector32(d, n, out);
+}
+
+static int
+map(struct decoder *d, size_t n, struct out o)
+{
+	const uint8_t *head = decode_bytes(d, 2);
+	size_t entries = count(d, BATCH_ROWS_MAX);
+	struct out values = take(d, entries, o.wide);
+	struct out code = o.wide ? take(d, n, false) : o;
+	unsigned col;
+
+	if (!head || !values.p || !code.p || vector(d, entries, values) != 0)
+		return -1;
+	if (++d->refs > REFS_MAX || !d->codes)
+		return decode_fail(d, "columns relative to one another");
+	col = (unsigned)head[0] | (unsigned)head[1] << 8;
+	if (d->codes(d, col, n, code.p) != 0)
+		return -1;
+	return look_up(d, n, entries, code.p, values, o);
 }
 
 static int
@@ -382,6 +414,7 @@ vector(struct decoder *d, size_t n, struct out o)
 	    [ENC_RUNS] = runs,	     [ENC_DICT] = dictionary,
 	    [ENC_PATCHED] = patched, [ENC_DELTA] = delta,
 	    [ENC_LINEAR] = linear,   [ENC_ESCAPE] = escape,
+	    [ENC_MAP] = map,
 	};
 	unsigned kind = decode_u8(d);
 	uint8_t *scratch = d->scratch;

@@ -27,6 +27,9 @@ struct decoder {
 	/* Gives n + DECODE_SLACK values of column COL of the same block in
 	 * OUT; -1 sets d->bad. NULL if there are none. */
 	int (*column)(struct decoder *d, unsigned col, size_t n, uint64_t *out);
+	/* Gives the codes of the dictionary in which column COL is encoded;
+	 * the same otherwise. */
+	int (*codes)(struct decoder *d, unsigned col, size_t n, uint32_t *out);
 	const void *ctx;
 	unsigned refs; /* references followed so far */
 };
@@ -41,6 +44,9 @@ int decode_vector32(struct decoder *, size_t n, uint32_t *out);
 
 /* Whether the next vector is ENC_CONST; if so it is read into *value. */
 int decode_constant(struct decoder *, uint64_t *value);
+
+/* Reads the codes of a vector that must be ENC_DICT, without its values. */
+int decode_codes(struct decoder *, size_t n, uint32_t *out);
 
 /* Scratch memory, aligned to 8; NULL sets bad. Given back by setting
  * d->scratch to what it was. */

@@ -6,7 +6,7 @@
 
 enum {
 	SAMPLE = 512,
-	SCRATCH = 10 * (BATCH_ROWS_MAX + 64), /* integers */
+	SCRATCH = 12 * (BATCH_ROWS_MAX + 64), /* integers */
 	HASH_BITS_MAX = 18,
 	HEAD_BITS = 8 * 18, /* of a packed vector */
 };
@@ -278,22 +278,38 @@ guess_distinct(const struct sample *s, size_t n)
 	return d < (double)n ? (size_t)d + 1 : n;
 }
 
+/* Bits of a dictionary of d entries and n codes.  Entries are sorted, so each
+ * costs what is between neighbours. */
+static double
+dict_bits(size_t n, size_t d, unsigned full)
+{
+	unsigned code = bits_width(d - 1), gap = bits_width(d);
+	unsigned entry = full + 3 > gap ? full + 3 - gap : 2;
+
+	return (double)n * code + (double)d * (entry < full ? entry : full) +
+	       3 * HEAD_BITS;
+}
+
 static void
 plan_dict(const struct sample *s, size_t n, unsigned full, struct plan *p)
 {
-	size_t d = guess_distinct(s, n);
-	unsigned w = bits_width(d - 1);
-	/* entries are sorted, so each costs what is between neighbours */
-	unsigned gap = bits_width(d);
-	unsigned entry = full + 3 > gap ? full + 3 - gap : 2;
-	double bits = (double)n * w +
-		      (double)d * (entry < full ? entry : full) + 3 * HEAD_BITS;
+	size_t d = guess_distinct(s, n), low = d, high = n;
+	double bits = dict_bits(n, d, full), limit = p->bits / 1.08;
 
-	if (bits * 1.08 >= p->bits)
+	if (bits >= limit)
 		return;
+	/* the guess is mostly too low: how many entries still pay */
+	while (high - low > n / 64 + 1) {
+		size_t mid = (low + high) / 2;
+
+		if (dict_bits(n, mid, full) < limit)
+			low = mid;
+		else
+			high = mid;
+	}
 	p->kind = ENC_DICT;
 	p->bits = bits;
-	p->distinct = d;
+	p->distinct = low;
 }
 
 struct often {
@@ -344,6 +360,16 @@ plan_escape(const struct sample *s, size_t n, unsigned full, struct plan *p)
 }
 
 static void
+plan_packed(size_t n, struct plan *p)
+{
+	uint64_t range = (uint64_t)p->scan.max - (uint64_t)p->scan.min;
+
+	p->width = bits_width(range / p->scale);
+	p->kind = range == 0 ? ENC_CONST : ENC_PACKED;
+	p->bits = (double)n * p->width + HEAD_BITS;
+}
+
+static void
 plan_simple(size_t n, struct plan *p)
 {
 	const struct bits_scan *s = &p->scan;
@@ -369,32 +395,45 @@ plan_simple(size_t n, struct plan *p)
 	}
 }
 
-void
-encode_plan(struct encoder *e, const uint64_t *v, size_t n, struct plan *p)
+static void
+choose(const uint64_t *v, size_t n, bool dict, struct plan *p)
 {
 	struct sample s;
-	uint64_t range;
 
-	e->ops->scan(v, n, &p->scan);
-	range = (uint64_t)p->scan.max - (uint64_t)p->scan.min;
-	p->kind = ENC_CONST;
-	p->bits = 8 * 9;
-	p->scale = 1;
-	p->width = 0;
-	if (range == 0)
+	if (p->kind == ENC_CONST)
 		return;
 	p->scale = find_scale(v, n, (uint64_t)p->scan.min);
-	p->width = bits_width(range / p->scale);
-	p->kind = ENC_PACKED;
-	p->bits = (double)n * p->width + HEAD_BITS;
+	plan_packed(n, p);
 	plan_simple(n, p);
 	/* below two bits a value there is little left to win */
 	if (p->bits < 2 * (double)n + 4 * HEAD_BITS)
 		return;
 	sample_take(&s, v, n, &p->scan);
-	plan_dict(&s, n, p->width, p);
+	if (dict)
+		plan_dict(&s, n, p->width, p);
 	plan_patched(&s, n, p->width + bits_width(p->scale) - 1, p);
 	plan_escape(&s, n, p->width, p);
+}
+
+void
+encode_scan(struct encoder *e, const uint64_t *v, size_t n, struct plan *p)
+{
+	e->ops->scan(v, n, &p->scan);
+	p->scale = 1;
+	plan_packed(n, p);
+}
+
+void
+encode_choose(const uint64_t *v, size_t n, struct plan *p)
+{
+	choose(v, n, true, p);
+}
+
+void
+encode_plan(struct encoder *e, const uint64_t *v, size_t n, struct plan *p)
+{
+	encode_scan(e, v, n, p);
+	choose(v, n, true, p);
 }
 
 /* ---- encoding ---- */
@@ -481,43 +520,52 @@ encode_delta(struct encoder *e, const uint64_t *v, size_t n, struct bytes *out)
 	encode_any(e, step, n - 1, out);
 }
 
+void
+encode_patched_head(size_t patches, struct bytes *out)
+{
+	add_u8(out, ENC_PATCHED);
+	add_u32(out, patches);
+}
+
+void
+encode_patches(struct encoder *e, uint64_t *at, const uint64_t *value, size_t n,
+	       struct bytes *out)
+{
+	size_t last = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t row = at[i];
+
+		at[i] = row - last;
+		last = row + 1;
+	}
+	encode_any(e, at, n, out);
+	encode_any(e, value, n, out);
+}
+
 static void
 encode_patched(struct encoder *e, const uint64_t *v, size_t n,
 	       const struct plan *p, struct bytes *out)
 {
-	size_t mark = encoder_mark(e), k = 0, last = 0;
-	uint64_t *in = encoder_take(e, n), *gap = encoder_take(e, n + 1);
-	uint64_t *value;
+	uint64_t *in = encoder_take(e, n), *at = encoder_take(e, n + 1);
+	uint64_t *value = encoder_take(e, n + 1);
+	size_t k = 0;
 
-	if (!in || !gap) {
+	if (!in || !at || !value) {
 		encode_plain(e, v, n, out);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		uint64_t x = v[i] - p->base, far = x >> p->width;
+		uint64_t far = (v[i] - p->base) >> p->width;
 
 		in[i] = far ? p->base : v[i];
-		gap[k] = i;
+		at[k] = i;
+		value[k] = v[i];
 		k += far != 0;
 	}
-	encoder_release(e, mark + 2 * n + 1);
-	value = encoder_take(e, k + 1);
-	if (!value) {
-		encode_plain(e, v, n, out);
-		return;
-	}
-	for (size_t i = 0; i < k; i++) {
-		size_t at = gap[i];
-
-		value[i] = v[at];
-		gap[i] = at - last;
-		last = at + 1;
-	}
-	add_u8(out, ENC_PATCHED);
-	add_u32(out, k);
+	encode_patched_head(k, out);
 	encode_packed(in, n, p->width, p->base, 1, out);
-	encode_any(e, gap, k, out);
-	encode_any(e, value, k, out);
+	encode_patches(e, at, value, k, out);
 }
 
 /* A dictionary in the making: distinct values in order of appearance. */
@@ -601,26 +649,43 @@ dict_sort(struct encoder *e, struct dict *d, uint64_t base, unsigned w,
 }
 
 static void
+keep_codes(struct codes *to, const struct dict *d, const uint64_t *code,
+	   size_t n)
+{
+	to->entries = d->n;
+	for (size_t i = 0; i < n; i++)
+		to->code[i] = (uint32_t)code[i];
+}
+
+/* -1: there are more distinct values than was thought; nothing is written. */
+static int
 encode_dict(struct encoder *e, const uint64_t *v, size_t n,
-	    const struct plan *p, struct bytes *out)
+	    const struct plan *p, struct codes *codes, struct bytes *out)
 {
 	uint64_t range = (uint64_t)p->scan.max - (uint64_t)p->scan.min;
-	size_t max = 2 * p->distinct < n ? 2 * p->distinct : n;
-	uint64_t *value = encoder_take(e, max), *code = encoder_take(e, n);
+	uint64_t *value = encoder_take(e, p->distinct);
+	uint64_t *code = encoder_take(e, n);
+	size_t start, len;
 	struct dict d;
 
-	if (value && code)
-		dict_init(e, &d, value, max);
-	if (!value || !code || dict_fill(&d, v, n, code) != 0) {
-		encode_packed(v, n, p->width, (uint64_t)p->scan.min, p->scale,
-			      out);
-		return;
-	}
+	if (!value || !code)
+		return -1;
+	dict_init(e, &d, value, p->distinct);
+	if (dict_fill(&d, v, n, code) != 0)
+		return -1;
 	dict_sort(e, &d, (uint64_t)p->scan.min, bits_width(range), code, n);
 	add_u8(out, ENC_DICT);
 	add_u32(out, d.n);
+	add_u32(out, 0);
+	start = out->len;
 	encode_any(e, d.value, d.n, out);
+	len = out->len - start;
+	if (!out->failed)
+		memcpy(out->p + start - 4, &(uint32_t){(uint32_t)len}, 4);
 	encode_packed(code, n, bits_width(d.n - 1), 0, 1, out);
+	if (codes)
+		keep_codes(codes, &d, code, n);
+	return 0;
 }
 
 static void
@@ -659,21 +724,28 @@ encode_escape(struct encoder *e, const uint64_t *v, size_t n,
 }
 
 void
-encode_vector(struct encoder *e, const uint64_t *v, size_t n,
-	      const struct plan *p, struct bytes *out)
+encode_vector(struct encoder *e, const uint64_t *v, size_t n, struct plan *p,
+	      struct codes *codes, struct bytes *out)
 {
 	size_t mark = encoder_mark(e);
 
 	e->depth++;
+	if (p->kind == ENC_DICT) {
+		int r = encode_dict(e, v, n, p, codes, out);
+
+		encoder_release(e, mark);
+		if (r == 0) {
+			e->depth--;
+			return;
+		}
+		choose(v, n, false, p);
+	}
 	switch (p->kind) {
 	case ENC_CONST:
 		encode_constant((uint64_t)p->scan.min, out);
 		break;
 	case ENC_RUNS:
 		encode_runs(e, v, n, p, out);
-		break;
-	case ENC_DICT:
-		encode_dict(e, v, n, p, out);
 		break;
 	case ENC_PATCHED:
 		encode_patched(e, v, n, p, out);
@@ -701,13 +773,13 @@ encode_any(struct encoder *e, const uint64_t *v, size_t n, struct bytes *out)
 		encode_constant(0, out);
 		return;
 	}
-	/* leaves a level for the parts, and one for a linear vector above */
-	if (e->depth >= ENC_DEPTH_MAX - 2) {
+	/* leaves a level for the parts, and some for what is above */
+	if (e->depth >= ENC_DEPTH_MAX - 4) {
 		encode_plain(e, v, n, out);
 		return;
 	}
 	encode_plan(e, v, n, &p);
-	encode_vector(e, v, n, &p, out);
+	encode_vector(e, v, n, &p, NULL, out);
 }
 
 void
@@ -718,4 +790,13 @@ encode_linear(unsigned ref, uint64_t mul, uint64_t div, struct bytes *out)
 	add_u8(out, ref >> 8);
 	add_u64(out, mul);
 	add_u64(out, div);
+}
+
+void
+encode_map(unsigned ref, size_t entries, struct bytes *out)
+{
+	add_u8(out, ENC_MAP);
+	add_u8(out, ref & 255);
+	add_u8(out, ref >> 8);
+	add_u32(out, entries);
 }
