@@ -19,7 +19,7 @@
 #include "common/err.h"
 
 enum {
-	INBOX_SLOTS = 256,
+	INBOX_SLOTS = 512,
 	INBOX_HEADER = 320,
 	INBOX_CONTROL = CMSG_SPACE(sizeof(struct timespec)),
 };
