@@ -352,7 +352,7 @@ need_valid(struct column *c, uint32_t n, struct err *e)
 {
 	if (c->valid)
 		return 0;
-	c->valid = malloc((c->cap + 7) / 8);
+	c->valid = calloc((c->cap + 7) / 8, 1);
 	if (!c->valid)
 		return no_memory(e);
 	memset(c->valid, 0xff, (n + 7) / 8);

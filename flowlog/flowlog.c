@@ -169,8 +169,11 @@ add_source_filter(struct flowlog *f, const char *list, struct err *err)
 	char **words = cli_list(list, &n);
 
 	ids = calloc(n + 1, sizeof *ids);
-	if (!words || !ids)
+	if (!words || !ids) {
+		free(words);
+		free(ids);
 		return err_set(err, "out of memory");
+	}
 	for (size_t i = 0; i < n; i++)
 		ids[i] = source_id(words[i]);
 	filter = n ? source_filter_new(ids, n) : NULL;

@@ -104,12 +104,13 @@ binding_parse(struct binding *b, const char *text, struct err *e)
 	char *name = copy, *where;
 	char digits[8];
 	uint16_t port = 0;
+	size_t len = strlen(text);
 
 	*b = (struct binding){.fd = -1};
-	if (strlen(text) >= sizeof(copy))
+	if (len >= sizeof(copy))
 		return err_set(e, "'%s' is too long: [NAME=][ADDRESS:]PORT",
 			       text);
-	strcpy(copy, text);
+	memcpy(copy, text, len + 1);
 	where = strchr(copy, '=');
 	if (where)
 		*where++ = '\0';

@@ -61,7 +61,7 @@ int
 capture_open(struct capture *c, const char *path, struct err *e)
 {
 	char reason[PCAP_ERRBUF_SIZE];
-	FILE *f;
+	FILE *f = NULL;
 
 	c->name = strcmp(path, "-") == 0 ? "standard input" : path;
 	if (open_stream(c, &f, path, e) != 0)
