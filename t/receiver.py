@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Running flowrecv in tests."""
+import errno
 import os
+import random
 import re
 import signal
 import socket
@@ -16,11 +18,21 @@ LINE = re.compile(r"flowrecv: (\S+): received (\d+), queue-dropped (\d+), "
 
 
 def free_ports(n, host="127.0.0.1"):
-    """N different UDP ports that nobody has, as far as one can tell."""
+    """N different UDP ports that nobody has.
+
+    Below those that the kernel gives to whoever asks for any, or the sockets
+    that send in other tests might take them meanwhile."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    held = [socket.socket(family, socket.SOCK_DGRAM) for _ in range(n)]
-    for s in held:
-        s.bind((host, 0))
+    held = []
+    while len(held) < n:
+        s = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            s.bind((host, random.randrange(10000, 32000)))
+            held.append(s)
+        except OSError as why:
+            s.close()
+            if why.errno != errno.EADDRINUSE:
+                raise
     ports = [s.getsockname()[1] for s in held]
     for s in held:
         s.close()
