@@ -14,29 +14,28 @@ enum { NTP_TO_UNIX = 2208988800u };
  * A kernel: EXPR makes the value of type T from the bytes at p and, where it is
  * used, from those at q, or from row i of another column.
  */
-#define KERNEL(name, T, expr)                                               \
-	static void name(const struct copy *c)                              \
-	{                                                                   \
-		const size_t len = c->len, stride = c->stride;              \
-		const uint8_t *p = c->src, *q = c->aux;                     \
-		const struct clock *clock = c->clock;                       \
-		const uint32_t n = c->n;                                    \
-		T *restrict out = c->out;                                   \
-                                                                            \
-		(void)len;                                                  \
-		(void)q;                                                    \
-		(void)clock;                                                \
-		for (uint32_t i = 0; !c->cells && i < n; i++) {             \
-			out[i] = (T)(expr);                                 \
-			p += stride;                                        \
-			q += stride;                                        \
-		}                                                           \
-		for (uint32_t i = 0; c->cells && i < n; i++) {              \
-			p = c->src + c->cells[i * c->step].off;             \
-			if (c->aux)                                         \
-				q = c->aux + c->aux_cells[i * c->step].off; \
-			out[i] = (T)(expr);                                 \
-		}                                                           \
+#define KERNEL(name, T, expr)                                       \
+	static void name(const struct copy *c)                      \
+	{                                                           \
+		const size_t len = c->len, stride = c->stride;      \
+		const uint8_t *p = c->src, *q = c->aux;             \
+		const struct clock *clock = c->clock;               \
+		const uint32_t n = c->n;                            \
+		T *restrict out = c->out;                           \
+                                                                    \
+		(void)len;                                          \
+		(void)q;                                            \
+		(void)clock;                                        \
+		for (uint32_t i = 0; !c->cells && i < n; i++) {     \
+			out[i] = (T)(expr);                         \
+			p += stride;                                \
+			q += stride;                                \
+		}                                                   \
+		for (uint32_t i = 0; c->cells && i < n; i++) {      \
+			p = c->src + c->cells[i * c->step].off;     \
+			q = c->aux + c->aux_cells[i * c->step].off; \
+			out[i] = (T)(expr);                         \
+		}                                                   \
 	}
 
 static int64_t

@@ -62,7 +62,8 @@ struct copy {
 	uint32_t n; /* records */
 	size_t len; /* bytes of the field; 0: as the cell says */
 	/* field i is at src + i * stride or, where there are cells, at src +
-	 * cells[i * step].off; the same for a second field */
+	 * cells[i * step].off; the same for a second field, which is the
+	 * first again where a kind has none */
 	const uint8_t *src, *aux;
 	size_t stride, step;
 	const struct cell *cells, *aux_cells;

@@ -180,15 +180,13 @@ static void
 aim(struct copy *c, const struct plan *plan, const struct op *op,
     const uint8_t *base, const struct cell *cells)
 {
-	const struct place *at = &plan->places[op->field], *aux;
+	const struct place *at = &plan->places[op->field], *aux = at;
 
 	c->src = base + at->off;
 	c->len = at->len == FIELD_VARIABLE ? 0 : at->len;
 	c->cells = cells ? cells + at->segment : NULL;
-	c->aux = NULL;
-	if (op->aux == NO_FIELD || copy_adds(op->kind))
-		return;
-	aux = &plan->places[op->aux];
+	if (op->aux != NO_FIELD && !copy_adds(op->kind))
+		aux = &plan->places[op->aux];
 	c->aux = base + aux->off;
 	c->aux_cells = cells ? cells + aux->segment : NULL;
 }

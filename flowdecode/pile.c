@@ -358,7 +358,7 @@ give_old(struct piles *ps, int64_t age_ms, struct err *e)
 {
 	bool any = false;
 
-	for (struct pile *p = ps->newest; p; p = p->older) {
+	for (struct pile *p = ps->oldest; p; p = p->newer) {
 		if (p->batch->rows == 0 || ps->now_ms - p->opened_ms < age_ms)
 			continue;
 		if (give(ps, p, e) != 0)
@@ -369,7 +369,7 @@ give_old(struct piles *ps, int64_t age_ms, struct err *e)
 		return 0;
 	if (ps->sink.commit(ps->sink.ctx, e) != 0)
 		return -1;
-	for (struct pile *p = ps->newest; p; p = p->older)
+	for (struct pile *p = ps->oldest; p; p = p->newer)
 		if (p->batch->rows && ps->now_ms - p->opened_ms >= age_ms)
 			reset(p);
 	return 0;
