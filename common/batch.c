@@ -690,7 +690,8 @@ column_value(const struct column *c, enum col_type t, uint32_t row,
 		row = 0;
 	v->type = t;
 	if (has_bytes(t)) {
-		v->s = c->bytes + offset_at(c, row);
+		/* no bytes at all: nothing to point into */
+		v->s = c->bytes ? c->bytes + offset_at(c, row) : "";
 		v->len = offset_at(c, row + 1) - offset_at(c, row);
 		return;
 	}

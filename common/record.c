@@ -63,7 +63,8 @@ write_values(struct stream_out *o, msgpack_packer *pk, const struct batch *b,
 	       sizeof(last));
 	msgpack_pack_bin(pk, offsets_size(b) + (last - first));
 	stream_out_refer(o, c->data, offsets_size(b));
-	stream_out_refer(o, c->bytes + first, last - first);
+	if (last > first)
+		stream_out_refer(o, c->bytes + first, last - first);
 }
 
 static void
