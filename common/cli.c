@@ -29,6 +29,9 @@ cli_usage(const char *tool, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
 	fprintf(stderr, "%s: %s\nsee %s --help\n", tool, text, tool);
 	exit(EXIT_USAGE);
 }

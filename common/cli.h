@@ -16,7 +16,8 @@ void cli_version(const char *tool) __attribute__((noreturn));
 /* Prints USAGE to stdout and exits 0. */
 void cli_help(const char *usage) __attribute__((noreturn));
 
-/* "TOOL: text" and "see TOOL --help" on stderr; exits 2. */
+/* "TOOL: text" and "see TOOL --help" on stderr, control bytes replaced by '?';
+ * exits 2. */
 void cli_usage(const char *tool, const char *fmt, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 
