@@ -191,8 +191,9 @@ static const struct mapping {
 };
 
 enum {
-	KEPT_MAX = 2,	 /* columns whose codes are kept */
-	EXCEPTIONS = 16, /* of a mapping: one in so many rows at most */
+	KEPT_MAX = 2,	  /* columns whose codes are kept */
+	FIRST_ROWS = 512, /* that relations are judged by */
+	EXCEPTIONS = 16,  /* of a mapping: one in so many rows at most */
 };
 
 /* The block in the making. */
@@ -252,72 +253,101 @@ source(const struct job *j, size_t i)
 	return s;
 }
 
-/* The residue of column v against what R names; false if that is not there. */
+/* A column that another may be relative to. */
 static bool
-residue(const struct job *j, const struct relation *r, const uint64_t *v,
-	uint64_t *out, unsigned *ref)
+find_ref(const struct job *j, const struct relation *r, struct source *s,
+	 unsigned *ref)
 {
 	int i = r->ref ? shape_find(j->b->shape, r->ref) : ENC_REF_ROW;
 	size_t width;
-	struct source s;
 
 	if (i < 0)
 		return false;
 	*ref = (unsigned)i;
-	if (!r->ref) {
-		for (uint32_t k = 0; k < j->n; k++)
-			out[k] = v[k] - k;
+	if (!r->ref)
 		return true;
-	}
-	s = source(j, (size_t)i);
-	width = col_type_width(s.type);
-	if (width == 0 || width > 8 || s.c->constant)
-		return false;
-	widen(&s, out);
-	/* dividing by a constant is a multiplication */
-	if (r->div == 1000)
-		for (uint32_t k = 0; k < j->n; k++)
-			out[k] = v[k] - out[k] / 1000 * r->mul;
-	else
-		for (uint32_t k = 0; k < j->n; k++)
-			out[k] = v[k] - out[k] / r->div * r->mul;
-	return true;
+	*s = source(j, (size_t)i);
+	width = col_type_width(s->type);
+	return width > 0 && width <= 8 && !s->c->constant;
 }
 
-/* Tries the relations of this column; true if one was taken. */
+/* value - ref / div * mul, for the N first rows of S. */
+static void
+residue(const struct relation *r, const struct source *s, const uint64_t *v,
+	uint64_t *out, uint32_t n)
+{
+	if (!r->ref) {
+		for (uint32_t k = 0; k < n; k++)
+			out[k] = v[k] - k;
+		return;
+	}
+	widen(s, out);
+	/* dividing by a constant is a multiplication */
+	if (r->div == 1000)
+		for (uint32_t k = 0; k < n; k++)
+			out[k] = v[k] - out[k] / 1000 * r->mul;
+	else
+		for (uint32_t k = 0; k < n; k++)
+			out[k] = v[k] - out[k] / r->div * r->mul;
+}
+
+/* A guess at the bits per value of a relation, from the first rows. */
+static double
+promise(const struct job *j, const struct relation *r, struct source s,
+	const uint64_t *v, uint64_t *out)
+{
+	uint32_t n = j->n < FIRST_ROWS ? j->n : FIRST_ROWS;
+	struct plan p;
+
+	s.n = n;
+	residue(r, &s, v, out, n);
+	encode_plan(j->e, out, n, &p);
+	/* less what the heads of the parts take, which few rows carry */
+	return p.bits > 512 ? (p.bits - 512) / n : 0;
+}
+
+/* Encodes relative to another column, if that is smaller; true if it was
+ * done. */
 static bool
 encode_related(struct job *j, const char *name, const uint64_t *v,
 	       const struct plan *direct)
 {
-	struct encoder *e = j->e;
-	size_t mark = encoder_mark(e);
+	size_t mark = encoder_mark(j->e);
+	uint64_t *out = encoder_take(j->e, j->n);
 	const struct relation *best = NULL;
-	double bits = direct->bits * 0.95;
-	uint64_t *out = encoder_take(e, j->n);
+	double least = direct->bits / j->n;
 	unsigned ref = 0, best_ref = 0;
+	struct source s = {0}, best_source = {0};
 	struct plan p;
+	bool done = false;
 
 	if (direct->kind == ENC_CONST || !out)
 		return false;
 	for (size_t i = 0; i < sizeof(relations) / sizeof(*relations); i++) {
 		const struct relation *r = &relations[i];
+		double bits;
 
-		if (strcmp(r->name, name) != 0 || !residue(j, r, v, out, &ref))
+		if (strcmp(r->name, name) != 0 || !find_ref(j, r, &s, &ref))
 			continue;
-		encode_plan(e, out, j->n, &p);
-		if (p.bits + 8 * 19 >= bits)
+		bits = promise(j, r, s, v, out);
+		if (bits >= least)
 			continue;
 		best = r;
 		best_ref = ref;
-		bits = p.bits;
+		best_source = s;
+		least = bits;
 	}
 	if (best) {
-		residue(j, best, v, out, &ref);
-		encode_linear(best_ref, best->mul, best->div, &j->out->body);
-		encode_any(e, out, j->n, &j->out->body);
+		residue(best, &best_source, v, out, j->n);
+		encode_plan(j->e, out, j->n, &p);
+		done = p.bits + 8 * 19 < direct->bits * 0.95;
 	}
-	encoder_release(e, mark);
-	return best != NULL;
+	if (done) {
+		encode_linear(best_ref, best->mul, best->div, &j->out->body);
+		encode_vector(j->e, out, j->n, &p, NULL, &j->out->body);
+	}
+	encoder_release(j->e, mark);
+	return done;
 }
 
 /* A value per entry: that of the last row which has it; and the rows where it

@@ -7,7 +7,7 @@
 enum {
 	SAMPLE = 512,
 	SCRATCH = 12 * (BATCH_ROWS_MAX + 64), /* integers */
-	HASH_BITS_MAX = 18,
+	HASH_BITS_MAX = 17,
 	HEAD_BITS = 8 * 18, /* of a packed vector */
 };
 
@@ -15,7 +15,7 @@ struct encoder {
 	const struct bits_ops *ops;
 	uint64_t *scratch;
 	size_t used;
-	uint32_t *slots; /* of the hash table, 2^HASH_BITS_MAX */
+	uint64_t *slots; /* of the hash table, 2^HASH_BITS_MAX */
 	unsigned depth;	 /* of vectors within vectors */
 };
 
@@ -247,15 +247,17 @@ window(const struct sample *s, unsigned w, uint64_t *base)
 static void
 plan_patched(const struct sample *s, size_t n, unsigned full, struct plan *p)
 {
-	unsigned low = full > 24 ? full - 24 : 1;
-
-	for (unsigned w = low; w < full && w < 56; w++) {
+	/* the narrower the window, the more is outside */
+	for (unsigned w = full < 57 ? full - 1 : 56; w > 0; w--) {
 		uint64_t base = 0;
-		size_t in = window(s, w, &base);
-		double out = (double)(s->n - in) * s->each;
-		double bits = (double)n * w + out * (full + 7) + 3 * HEAD_BITS;
+		size_t out = s->n - window(s, w, &base);
+		double bits = (double)n * w +
+			      (double)out * s->each * (full + 7) +
+			      3 * HEAD_BITS;
 
-		if (4 * (s->n - in) > s->n || bits * 1.04 >= p->bits)
+		if (4 * out > s->n)
+			break;
+		if (bits * 1.04 >= p->bits)
 			continue;
 		p->kind = ENC_PATCHED;
 		p->bits = bits;
@@ -568,84 +570,116 @@ encode_patched(struct encoder *e, const uint64_t *v, size_t n,
 	encode_patches(e, at, value, k, out);
 }
 
-/* A dictionary in the making: distinct values in order of appearance. */
+/*
+ * A dictionary in the making: distinct values in order of appearance.  A slot
+ * holds the low half of a value and its entry + 1; only where values are wider
+ * than 32 bits is the entry itself looked at.
+ */
 struct dict {
 	uint64_t *value;
+	uint64_t *slots; /* 0 if free */
+	uint64_t base;
 	size_t n, max;
-	uint32_t *slots; /* entry + 1; 0 if free */
-	unsigned bits;
+	unsigned bits; /* of the number of slots */
+	bool wide;
 };
 
-static inline size_t
-dict_find(const struct dict *d, uint64_t x)
+static void
+dict_init(struct encoder *e, struct dict *d, uint64_t *value, size_t max,
+	  const struct bits_scan *scan)
 {
+	uint64_t range = (uint64_t)scan->max - (uint64_t)scan->min;
+
+	*d = (struct dict){.value = value,
+			   .slots = e->slots,
+			   .base = (uint64_t)scan->min,
+			   .max = max,
+			   .bits = bits_width(max + max / 2),
+			   .wide = range > UINT32_MAX};
+	memset(d->slots, 0, sizeof(*d->slots) << d->bits);
+}
+
+/* The slot of a value, or the free one where it belongs. */
+static inline uint64_t *
+dict_find(const struct dict *d, uint64_t v, bool wide)
+{
+	uint64_t x = v - d->base;
 	size_t at = (size_t)(x * 0x9e3779b97f4a7c15 >> (64 - d->bits));
 	size_t mask = ((size_t)1 << d->bits) - 1;
 
-	while (d->slots[at] && d->value[d->slots[at] - 1] != x)
-		at = (at + 1) & mask;
-	return at;
+	for (;; at = (at + 1) & mask) {
+		uint64_t slot = d->slots[at];
+
+		if (slot == 0 ||
+		    (slot >> 32 == (x & UINT32_MAX) &&
+		     (!wide || d->value[(slot & UINT32_MAX) - 1] == v)))
+			return &d->slots[at];
+	}
 }
 
-static void
-dict_init(struct encoder *e, struct dict *d, uint64_t *value, size_t max)
+static inline void
+dict_add(struct dict *d, uint64_t *slot, uint64_t v)
 {
-	*d = (struct dict){.value = value, .max = max, .slots = e->slots};
-	d->bits = bits_width(2 * max);
-	memset(d->slots, 0, sizeof(*d->slots) << d->bits);
+	d->value[d->n++] = v;
+	*slot = (v - d->base) << 32 | d->n;
+}
+
+static inline int
+dict_fill_as(struct dict *d, const uint64_t *v, size_t n, uint64_t *code,
+	     bool wide)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *slot = dict_find(d, v[i], wide);
+
+		if (!*slot) {
+			if (d->n == d->max)
+				return -1;
+			dict_add(d, slot, v[i]);
+		}
+		code[i] = (*slot & UINT32_MAX) - 1;
+	}
+	return 0;
 }
 
 /* Codes of all values; -1 if there are more than max. */
 static int
 dict_fill(struct dict *d, const uint64_t *v, size_t n, uint64_t *code)
 {
-	for (size_t i = 0; i < n; i++) {
-		size_t at = dict_find(d, v[i]);
-
-		if (!d->slots[at]) {
-			if (d->n == d->max)
-				return -1;
-			d->value[d->n++] = v[i];
-			d->slots[at] = (uint32_t)d->n;
-		}
-		code[i] = d->slots[at] - 1;
-	}
-	return 0;
+	return d->wide ? dict_fill_as(d, v, n, code, true)
+		       : dict_fill_as(d, v, n, code, false);
 }
 
 size_t
 encode_distinct(struct encoder *e, const uint64_t *v, size_t n, size_t max,
 		uint64_t *value, uint64_t *code)
 {
+	struct bits_scan scan;
 	struct dict d;
 
-	dict_init(e, &d, value, max);
+	e->ops->scan(v, n, &scan);
+	dict_init(e, &d, value, max, &scan);
 	return dict_fill(&d, v, n, code) == 0 ? d.n : 0;
 }
 
 /* Sorts the entries, for they pack better so, and renumbers the codes. */
-static int
-dict_sort(struct encoder *e, struct dict *d, uint64_t base, unsigned w,
-	  uint64_t *code, size_t n)
+static void
+dict_sort(struct encoder *e, struct dict *d, unsigned w, uint64_t *code,
+	  size_t n)
 {
 	uint64_t *key = encoder_take(e, d->n), *tmp = encoder_take(e, d->n);
-	uint32_t *rank = e->slots; /* not needed any more */
+	uint64_t *rank = e->slots; /* not needed any more */
 
 	if (w > 48 || !key || !tmp)
-		return -1;
+		return;
 	for (size_t i = 0; i < d->n; i++)
-		key[i] = (d->value[i] - base) << 16 | i;
-	/* the low 16 bits break no ties: sort by the rest */
-	for (size_t i = 0; i < d->n; i++)
-		key[i] = key[i] >> 16 | key[i] << 48;
+		key[i] = (d->value[i] - d->base) | (uint64_t)i << 48;
 	bits_sort(key, tmp, d->n, w);
 	for (size_t i = 0; i < d->n; i++) {
-		rank[key[i] >> 48] = (uint32_t)i;
-		d->value[i] = base + (key[i] & (UINT64_MAX >> 16));
+		rank[key[i] >> 48] = i;
+		d->value[i] = d->base + (key[i] & (UINT64_MAX >> 16));
 	}
 	for (size_t i = 0; i < n; i++)
 		code[i] = rank[code[i]];
-	return 0;
 }
 
 static void
@@ -670,10 +704,10 @@ encode_dict(struct encoder *e, const uint64_t *v, size_t n,
 
 	if (!value || !code)
 		return -1;
-	dict_init(e, &d, value, p->distinct);
+	dict_init(e, &d, value, p->distinct, &p->scan);
 	if (dict_fill(&d, v, n, code) != 0)
 		return -1;
-	dict_sort(e, &d, (uint64_t)p->scan.min, bits_width(range), code, n);
+	dict_sort(e, &d, bits_width(range), code, n);
 	add_u8(out, ENC_DICT);
 	add_u32(out, d.n);
 	add_u32(out, 0);
@@ -688,38 +722,68 @@ encode_dict(struct encoder *e, const uint64_t *v, size_t n,
 	return 0;
 }
 
+/* Codes by a table of all possible values, where these are not too many. */
+static size_t
+escape_near(struct encoder *e, const uint64_t *v, size_t n,
+	    const struct plan *p, uint64_t *code, uint64_t *rest)
+{
+	uint64_t base = (uint64_t)p->scan.min;
+	uint8_t *of = (uint8_t *)e->slots;
+	size_t k = 0;
+
+	memset(of, (int)p->frequent, (size_t)(p->scan.max - p->scan.min) + 1);
+	for (size_t i = 0; i < p->frequent; i++)
+		of[p->top[i] - base] = (uint8_t)i;
+	for (size_t i = 0; i < n; i++) {
+		code[i] = of[v[i] - base];
+		rest[k] = v[i];
+		k += code[i] == p->frequent;
+	}
+	return k;
+}
+
+static size_t
+escape_far(struct encoder *e, const uint64_t *v, size_t n, const struct plan *p,
+	   uint64_t *code, uint64_t *rest)
+{
+	uint64_t top[ENC_ESCAPE_MAX];
+	struct dict d;
+	size_t k = 0;
+
+	dict_init(e, &d, top, 8 * p->frequent, &p->scan);
+	for (size_t i = 0; i < p->frequent; i++)
+		dict_add(&d, dict_find(&d, p->top[i], true), p->top[i]);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t slot = *dict_find(&d, v[i], d.wide);
+
+		code[i] = slot ? (slot & UINT32_MAX) - 1 : d.n;
+		rest[k] = v[i];
+		k += slot == 0;
+	}
+	return k;
+}
+
 static void
 encode_escape(struct encoder *e, const uint64_t *v, size_t n,
 	      const struct plan *p, struct bytes *out)
 {
-	uint64_t top[ENC_ESCAPE_MAX];
 	uint64_t *code = encoder_take(e, n), *rest = encoder_take(e, n + 1);
-	struct dict d;
-	size_t k = 0;
+	uint64_t range = (uint64_t)p->scan.max - (uint64_t)p->scan.min;
+	size_t k;
 
 	if (!code || !rest) {
 		encode_plain(e, v, n, out);
 		return;
 	}
-	dict_init(e, &d, top, 8 * p->frequent);
-	for (size_t i = 0; i < p->frequent; i++) {
-		size_t at = dict_find(&d, p->top[i]);
-
-		top[d.n++] = p->top[i];
-		d.slots[at] = (uint32_t)d.n;
-	}
-	for (size_t i = 0; i < n; i++) {
-		uint32_t slot = d.slots[dict_find(&d, v[i])];
-
-		code[i] = slot ? slot - 1 : d.n;
-		rest[k] = v[i];
-		k += slot == 0;
-	}
+	if (range < 65536)
+		k = escape_near(e, v, n, p, code, rest);
+	else
+		k = escape_far(e, v, n, p, code, rest);
 	add_u8(out, ENC_ESCAPE);
-	add_u32(out, d.n);
+	add_u32(out, p->frequent);
 	add_u32(out, k);
-	encode_plain(e, code, n, out);
-	encode_plain(e, top, d.n, out);
+	encode_packed(code, n, bits_width(p->frequent), 0, 1, out);
+	encode_plain(e, p->top, p->frequent, out);
 	encode_any(e, rest, k, out);
 }
 
