@@ -14,7 +14,11 @@
 #include <unistd.h>
 
 #include "common/block.h"
+#include "common/pages.h"
 #include "common/place.h"
+
+/* Transactions that are begun before it is said that the writer is too fast. */
+enum { TRIES = 100 };
 
 /* ---- where tables are ---- */
 
@@ -167,16 +171,34 @@ err_lmdb(struct err *e, int rc, const char *what)
 	return err_set(e, "%s: %s", what, mdb_strerror(rc));
 }
 
+/* Begins a transaction whose pages are sound. */
+static int
+begin(MDB_env *env, const char *path, MDB_txn **txn, struct err *e)
+{
+	for (int tries = 0; tries < TRIES; tries++) {
+		int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, txn), r;
+
+		if (rc != 0) {
+			*txn = NULL;
+			return err_lmdb(e, rc, "cannot begin to read");
+		}
+		r = pages_check(path, mdb_txn_id(*txn), false, e);
+		if (r == 0)
+			return 0;
+		mdb_txn_abort(*txn);
+		*txn = NULL;
+		if (r < 0)
+			return -1;
+	}
+	return err_set(e, "its writer commits faster than it can be read");
+}
+
 /* Handles opened in a committed transaction are good for all later ones. */
 static int
-open_databases(struct env *v, struct err *e)
+open_databases(struct env *v, MDB_txn *txn, struct err *e)
 {
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(v->env, NULL, MDB_RDONLY, &txn);
+	int rc = mdb_dbi_open(txn, PLACE_META, 0, &v->meta);
 
-	if (rc != 0)
-		return err_lmdb(e, rc, "cannot begin to read");
-	rc = mdb_dbi_open(txn, PLACE_META, 0, &v->meta);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, PLACE_HEADS, MDB_INTEGERKEY, &v->heads);
 	if (rc == 0)
@@ -193,11 +215,17 @@ env_new(const char *path, bool newest, struct err *e)
 {
 	struct env *v = calloc(1, sizeof(*v));
 	unsigned flags = MDB_NOSUBDIR | MDB_RDONLY | MDB_NOTLS;
+	MDB_txn *txn;
 	int rc;
 
 	if (!v || mdb_env_create(&v->env) != 0) {
 		free(v);
 		err_set(e, "out of memory");
+		return NULL;
+	}
+	if (pages_check_start(path, e) != 0) {
+		mdb_env_close(v->env);
+		free(v);
 		return NULL;
 	}
 	mdb_env_set_maxdbs(v->env, 4);
@@ -206,7 +234,8 @@ env_new(const char *path, bool newest, struct err *e)
 	rc = mdb_env_open(v->env, path, flags, 0660);
 	if (rc != 0)
 		err_lmdb(e, rc, "cannot open it");
-	else if (open_databases(v, e) == 0)
+	else if (begin(v->env, path, &txn, e) == 0 &&
+		 open_databases(v, txn, e) == 0)
 		return v;
 	mdb_env_close(v->env);
 	free(v);
@@ -366,7 +395,6 @@ open_segment(struct table *t, const char *dir, struct segment *s, bool newest,
 	     struct err *e)
 {
 	char file[SEGMENT_NAME_MAX], path[PATH_MAX];
-	int rc;
 
 	place_segment(s->number, file);
 	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >=
@@ -375,13 +403,8 @@ open_segment(struct table *t, const char *dir, struct segment *s, bool newest,
 	s->env = env_open(path, newest, e);
 	if (!s->env)
 		return err_prefix(e, "table %s, %s", t->name, file);
-	rc = mdb_txn_begin(s->env->env, NULL, MDB_RDONLY, &s->txn);
-	if (rc != 0) {
-		s->txn = NULL;
-		err_lmdb(e, rc, "cannot begin to read");
-		return err_prefix(e, "table %s, %s", t->name, file);
-	}
-	if (check_version(s, e) != 0)
+	if (begin(s->env->env, path, &s->txn, e) != 0 ||
+	    check_version(s, e) != 0)
 		return err_prefix(e, "table %s, %s", t->name, file);
 	return read_blocks(t, s, e);
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/pages.h"
 #include "common/place.h"
 #include "common/table.h"
 
@@ -310,6 +311,19 @@ read_meta(struct segment *s, struct ledger *l, struct err *e)
 	return 0;
 }
 
+/* LMDB trusts its file, we do not. */
+static int
+check_pages(struct segment *s, const char *file, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (path_of(s, file, "", path, e) != 0)
+		return -1;
+	if (pages_check(path, 0, true, e) == 0)
+		return 0;
+	return err_prefix(e, "cannot write to %s", path);
+}
+
 static int
 open_numbered(struct segment *s, struct ledger *l, struct err *e)
 {
@@ -317,7 +331,7 @@ open_numbered(struct segment *s, struct ledger *l, struct err *e)
 
 	place_segment(s->number, file);
 	streams_clear(&l->streams);
-	if (open_env(s, file, e) != 0)
+	if (check_pages(s, file, e) != 0 || open_env(s, file, e) != 0)
 		return -1;
 	if (read_meta(s, l, e) != 0) {
 		segment_close(s);
