@@ -877,6 +877,8 @@ fold(struct binder *b, struct node *nd)
 	struct literal lit = {.type = nd->type};
 	struct vec v;
 
+	if (nd->kind == NODE_LITERAL || nd->kind == NODE_FIELD)
+		return nd;
 	for (size_t i = 0; i < nd->n; i++)
 		if (nd->args[i]->kind != NODE_LITERAL)
 			return nd;

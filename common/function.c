@@ -825,13 +825,14 @@ eval_datetrunc(struct call *c)
 		int64_t t = VEC_AT(c->args[0], int64_t, i), left;
 		int64_t span = VEC_AT(c->args[1], int64_t, i);
 
-		if (span <= 0 || t < INT64_MIN / 2) {
+		if (span <= 0) {
 			null[i] = 1;
 			out[i] = 0;
 			continue;
 		}
 		left = t % span;
-		out[i] = t - (left < 0 ? left + span : left);
+		left += left < 0 ? span : 0;
+		out[i] = (int64_t)((uint64_t)t - (uint64_t)left);
 	}
 	return 0;
 }

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Aggregates: count, sum ... over rows of one group or of many.
+ *
+ * An aggregate's state lies in an entry of a group table.  All zeros is the
+ * state over no rows, states are moved with memcpy, and two of them merge into
+ * one; what a state points to lives until the answer is out.
+ */
+#ifndef FLOWQ_AGGREGATE_H
+#define FLOWQ_AGGREGATE_H
+
+#include "common/eval.h"
+#include "common/table.h"
+
+/* Rows to be added: row i goes to the entry at base + stride * index[i], or
+ * all of them to the one at base if index is NULL. */
+struct agg_rows {
+	char *base;
+	size_t stride;
+	const uint32_t *index;
+	uint32_t n;
+	struct arena *arena; /* what states may point to */
+	bool *overflow;	     /* set when a sum leaves its 64 bits */
+};
+
+struct agg_ops {
+	size_t size; /* of the state, a multiple of 8 */
+	/* V has one value a row and may have nulls; of the type that bind
+	 * chose. */
+	int (*add)(const struct agg_rows *, size_t offset, const struct vec *v);
+	/* INTO and FROM are states; overflow as above. */
+	void (*merge)(char *into, const char *from, bool *overflow);
+	/* Value i of a result column of the aggregate's type; false: null. */
+	bool (*emit)(const char *state, void *out, uint32_t i, bool *overflow);
+	/* What a block's header says, if all its rows count; false: it does
+	 * not say enough. */
+	bool (*header)(char *state, uint32_t rows, enum col_type,
+		       const struct column_stat *, bool *overflow);
+};
+
+struct agg {
+	const char *name; /* of the result */
+	const struct node *arg; /* NULL: count of rows */
+	enum expr_type type; /* of the result */
+	size_t offset;	     /* of its state in an entry */
+	const struct agg_ops *ops;
+};
+
+/* Whether there is an aggregate of that name. */
+bool aggregate_exists(const char *name);
+/* Their names, for error texts. */
+const char *aggregate_names(void);
+
+/* Chooses ops and type for NAME(arg). -1: err and err_pos say why. */
+int aggregate_bind(struct binder *, const char *name, const struct expr *call,
+		   struct agg *);
+
+/* Takes the narrower state where no value is null: for many groups. */
+void aggregate_compact(struct agg *);
+
+#endif

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowq/emit.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { AHEAD = 4, WAIT_NS = 20000000 };
+
+struct slot {
+	bool ready;
+	struct rowset *rows; /* NULL: none of that block */
+	size_t block;
+};
+
+struct emit {
+	struct sink sink;
+	struct source *src;
+	const struct columns *cols;
+	const struct writer *writer;
+	uint64_t skip, limit;
+	bool ordered;	  /* by time: sets have two more columns */
+	enum expr_type *types;
+	const struct node *time_node, *id_node;
+	/* under lock */
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	struct slot *slots;
+	size_t nslots, next; /* the block that is to go out */
+	struct rowset *pending; /* ordered rows that may have to wait */
+};
+
+static int
+oom(struct err *err)
+{
+	return err_set(err, "out of memory for rows of the answer");
+}
+
+static int
+emit_start(struct sink *sink, size_t threads, struct err *err)
+{
+	struct emit *e = (struct emit *)sink;
+
+	e->nslots = AHEAD * threads;
+	e->slots = calloc(e->nslots, sizeof(*e->slots));
+	return e->slots ? 0 : oom(err);
+}
+
+/*
+ * A block's rows, in order.
+ */
+
+struct stamp {
+	int64_t time;
+	uint64_t id;
+	uint32_t row;
+};
+
+static int
+by_stamp(const void *a, const void *b)
+{
+	const struct stamp *x = a, *y = b;
+
+	if (x->time != y->time)
+		return x->time < y->time ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static uint64_t
+column_u64(const struct column *c, uint32_t row)
+{
+	uint64_t v = 0;
+
+	if (c)
+		memcpy(&v, (const char *)c->data + (c->constant ? 0 : 8 * row),
+		       8);
+	return v;
+}
+
+/* The selection in order of time and id. */
+static int
+order_rows(const struct emit *e, struct view *v)
+{
+	const struct column *time, *id;
+	struct stamp *s = malloc((v->nsel + 1) * sizeof(*s));
+	bool sorted = true;
+	enum col_type type;
+
+	if (!s)
+		return oom(v->err);
+	if (view_column(v, (size_t)e->src->time_field, &time, &type) ||
+	    view_column(v, (size_t)e->src->id_field, &id, &type)) {
+		free(s);
+		return -1;
+	}
+	for (uint32_t i = 0; i < v->nsel; i++) {
+		s[i].row = v->sel ? v->sel[i] : i;
+		s[i].time = (int64_t)column_u64(time, s[i].row);
+		s[i].id = column_u64(id, s[i].row);
+		sorted = sorted && (!i || by_stamp(&s[i - 1], &s[i]) <= 0);
+	}
+	if (!sorted)
+		qsort(s, v->nsel, sizeof(*s), by_stamp);
+	for (uint32_t i = 0; i < v->nsel; i++)
+		v->sel_buf[i] =
+		    s[e->src->ascending ? i : v->nsel - 1 - i].row;
+	v->sel = v->sel_buf;
+	free(s);
+	return 0;
+}
+
+static struct rowset *
+take_rows(const struct emit *e, struct view *v)
+{
+	size_t n = e->cols->n + (e->ordered ? 2 : 0);
+	struct rowset *rows = rowset_new(n, e->types);
+	struct vec *vecs = calloc(n + 1, sizeof(*vecs));
+	int rc = rows && vecs ? 0 : oom(v->err);
+
+	for (uint32_t at = 0; at < v->nsel && rc == 0; at += VIEW_CHUNK) {
+		uint32_t left = v->nsel - at;
+
+		view_window(v, at, left > VIEW_CHUNK ? VIEW_CHUNK : left);
+		for (size_t k = 0; k < e->cols->n && rc == 0; k++)
+			rc = view_eval(v, e->cols->nodes[k], &vecs[k]);
+		if (rc == 0 && e->ordered)
+			rc = view_eval(v, e->time_node, &vecs[n - 2]) ||
+				     view_eval(v, e->id_node, &vecs[n - 1])
+				 ? -1
+				 : 0;
+		if (rc == 0)
+			rc = rowset_append(rows, vecs, v->eval.n, v->err);
+	}
+	free(vecs);
+	if (rc) {
+		rowset_free(rows);
+		return NULL;
+	}
+	return rows;
+}
+
+/*
+ * Rows that leave, under the lock.
+ */
+
+/* Rows [from, to) of a set, less what is skipped and beyond the limit. */
+static int
+pass(struct emit *e, const struct rowset *rows, uint32_t from, uint32_t to,
+     struct err *err)
+{
+	uint32_t n = to - from;
+
+	if (e->skip >= n) {
+		e->skip -= n;
+		return 0;
+	}
+	from += (uint32_t)e->skip;
+	e->skip = 0;
+	n = to - from;
+	if (n > e->limit)
+		n = (uint32_t)e->limit;
+	e->limit -= n;
+	if (n && e->writer)
+		return e->writer->write(e->writer->ctx, rows, from, from + n,
+					err);
+	if (n) {
+		struct rowset *copy = rowset_new(rows->n, e->types);
+		struct row_ref *refs = malloc(n * sizeof(*refs));
+		int rc = copy && refs ? 0 : oom(err);
+
+		for (uint32_t i = 0; i < n && rc == 0; i++)
+			refs[i] = (struct row_ref){rows, from + i};
+		if (rc == 0)
+			rc = rowset_gather(copy, refs, n, err);
+		free(refs);
+		if (rc == 0)
+			return rowsource_add(e->sink.result, copy, err);
+		rowset_free(copy);
+		return -1;
+	}
+	return 0;
+}
+
+static struct stamp
+stamp_at(const struct rowset *r, uint32_t row)
+{
+	return (struct stamp){
+	    (int64_t)column_u64(&r->cols[r->n - 2], row),
+	    column_u64(&r->cols[r->n - 1], row), row};
+}
+
+/* Whether A goes out before B. */
+static bool
+before(const struct emit *e, struct stamp a, struct stamp b)
+{
+	int order = by_stamp(&a, &b);
+
+	return e->src->ascending ? order < 0 : order > 0;
+}
+
+/* Pending and fresh rows as one ordered set, which is then pending. */
+static int
+merge(struct emit *e, struct rowset *fresh, struct err *err)
+{
+	struct rowset *old = e->pending, *all;
+	uint32_t i = 0, k = 0, n = 0;
+	struct row_ref *refs;
+	int rc = -1;
+
+	if (!old || !old->rows) {
+		rowset_free(old);
+		e->pending = fresh;
+		return 0;
+	}
+	refs = malloc(((size_t)old->rows + fresh->rows) * sizeof(*refs));
+	all = rowset_new(fresh->n, e->types);
+	if (!refs || !all) {
+		oom(err);
+		goto out;
+	}
+	while (i < old->rows || k < fresh->rows) {
+		bool first = k == fresh->rows ||
+			     (i < old->rows && before(e, stamp_at(old, i),
+						      stamp_at(fresh, k)));
+
+		refs[n].set = first ? old : fresh;
+		refs[n++].row = first ? i++ : k++;
+	}
+	rc = rowset_gather(all, refs, n, err);
+out:
+	free(refs);
+	rowset_free(fresh);
+	if (rc) {
+		rowset_free(all);
+		return -1;
+	}
+	rowset_free(old);
+	e->pending = all;
+	return 0;
+}
+
+/* The time up to which no block after BLOCK has rows; false: any time. */
+static bool
+frontier(const struct emit *e, size_t block, int64_t *time)
+{
+	const struct column_stat *stat = NULL;
+
+	if (block + 1 >= e->src->blocks)
+		return false;
+	e->src->ops->peek(e->src, block + 1, (size_t)e->src->time_field,
+			  &stat);
+	if (!stat || !stat->has_minmax)
+		*time = e->src->ascending ? INT64_MIN : INT64_MAX;
+	else
+		*time = e->src->ascending ? stat->min.i : stat->max.i;
+	return true;
+}
+
+/* Passes those pending rows that nothing can come before any more. */
+static int
+drain(struct emit *e, bool all, int64_t time, struct err *err)
+{
+	struct rowset *p = e->pending, *rest;
+	struct row_ref *refs;
+	uint32_t n = 0;
+	int rc;
+
+	if (!p)
+		return 0;
+	while (n < p->rows) {
+		int64_t t = stamp_at(p, n).time;
+
+		if (!all && (e->src->ascending ? t >= time : t <= time))
+			break;
+		n++;
+	}
+	if (pass(e, p, 0, n, err))
+		return -1;
+	e->pending = NULL;
+	if (n == p->rows) {
+		rowset_free(p);
+		return 0;
+	}
+	rest = rowset_new(p->n, e->types);
+	refs = malloc((p->rows - n) * sizeof(*refs));
+	rc = rest && refs ? 0 : oom(err);
+	for (uint32_t i = n; i < p->rows && rc == 0; i++)
+		refs[i - n] = (struct row_ref){p, i};
+	if (rc == 0)
+		rc = rowset_gather(rest, refs, p->rows - n, err);
+	free(refs);
+	rowset_free(p);
+	e->pending = rest;
+	return rc;
+}
+
+static int
+consume(struct emit *e, struct rowset *rows, size_t block, struct err *err)
+{
+	int64_t time = 0;
+	bool more;
+	int rc;
+
+	if (!e->ordered) {
+		rc = rows ? pass(e, rows, 0, rows->rows, err) : 0;
+		rowset_free(rows);
+		return rc;
+	}
+	if (rows && merge(e, rows, err))
+		return -1;
+	more = frontier(e, block, &time);
+	return drain(e, !more, time, err);
+}
+
+/* Waits until the block is near enough to the next; false: no need to. */
+static bool
+await(struct emit *e, size_t nth, atomic_bool *stop)
+{
+	while (nth >= e->next + e->nslots && !atomic_load(stop)) {
+		struct timespec t;
+
+		/* A failure elsewhere sets stop without a signal. */
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_nsec += WAIT_NS;
+		if (t.tv_nsec >= 1000000000) {
+			t.tv_nsec -= 1000000000;
+			t.tv_sec++;
+		}
+		pthread_cond_timedwait(&e->moved, &e->lock, &t);
+	}
+	return !atomic_load(stop);
+}
+
+/* Puts a block's rows in its slot and passes on all that are next. */
+static int
+hand_over(struct emit *e, size_t nth, struct slot slot, atomic_bool *stop,
+	  struct err *err)
+{
+	struct slot *s = &e->slots[nth % e->nslots];
+	int rc = 0;
+
+	*s = slot;
+	for (;;) {
+		s = &e->slots[e->next % e->nslots];
+		if (!s->ready || rc)
+			break;
+		s->ready = false;
+		rc = consume(e, s->rows, s->block, err);
+		s->rows = NULL;
+		e->next++;
+		if (e->limit == 0) {
+			atomic_store(stop, true);
+			break;
+		}
+	}
+	pthread_cond_broadcast(&e->moved);
+	return rc;
+}
+
+static int
+emit_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
+	   atomic_bool *stop)
+{
+	struct emit *e = (struct emit *)sink;
+	struct slot slot = {.ready = true, .block = v->block.index};
+	int rc = 0;
+
+	(void)thread;
+	if (v->nsel && e->ordered && order_rows(e, v))
+		return -1;
+	/* skip and limit only shrink, under the lock; these are first's. */
+	pthread_mutex_lock(&e->lock);
+	if (e->limit < UINT32_MAX && e->skip < UINT32_MAX &&
+	    v->nsel > e->skip + e->limit)
+		v->nsel = (uint32_t)(e->skip + e->limit);
+	pthread_mutex_unlock(&e->lock);
+	if (v->nsel) {
+		slot.rows = take_rows(e, v);
+		if (!slot.rows)
+			return -1;
+	}
+	pthread_mutex_lock(&e->lock);
+	if (await(e, nth, stop))
+		rc = hand_over(e, nth, slot, stop, v->err);
+	else
+		rowset_free(slot.rows);
+	pthread_mutex_unlock(&e->lock);
+	return rc;
+}
+
+static int
+emit_finish(struct sink *sink, struct err *err)
+{
+	struct emit *e = (struct emit *)sink;
+
+	return drain(e, true, 0, err);
+}
+
+static void
+emit_free(struct sink *sink)
+{
+	struct emit *e = (struct emit *)sink;
+
+	for (size_t i = 0; i < e->nslots && e->slots; i++)
+		rowset_free(e->slots[i].rows);
+	free(e->slots);
+	rowset_free(e->pending);
+	source_free(sink->result);
+	pthread_mutex_destroy(&e->lock);
+	pthread_cond_destroy(&e->moved);
+}
+
+static const struct sink_ops emit_ops = {
+    "rows", emit_start, NULL, emit_block, emit_finish, emit_free,
+};
+
+static int
+order_columns(struct emit *e, struct arena *a, const struct source *src)
+{
+	struct err err;
+	struct binder b = {.arena = a, .err = &err};
+
+	e->types = arena_alloc(a, (e->cols->n + 2) * sizeof(*e->types));
+	if (!e->types)
+		return -1;
+	memcpy(e->types, e->cols->types, e->cols->n * sizeof(*e->types));
+	e->ordered = src->time_field >= 0;
+	if (!e->ordered)
+		return 0;
+	e->types[e->cols->n] = TYPE_TIME;
+	e->types[e->cols->n + 1] = TYPE_UINT;
+	e->time_node =
+	    node_field(&b, src->time_field, TYPE_TIME, false, "_time");
+	e->id_node = node_field(&b, src->id_field, TYPE_UINT, false, "_id");
+	return e->time_node && e->id_node ? 0 : -1;
+}
+
+struct sink *
+emit_new(struct arena *a, struct source *src, const struct columns *cols,
+	 const struct writer *writer, uint64_t skip, uint64_t limit)
+{
+	struct emit *e = arena_zalloc(a, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->sink.ops = &emit_ops;
+	e->src = src;
+	e->cols = cols;
+	e->writer = writer;
+	e->skip = skip;
+	e->limit = limit;
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_cond_init(&e->moved, NULL);
+	if (order_columns(e, a, src))
+		return NULL;
+	if (!writer) {
+		e->sink.result =
+		    rowsource_new(cols->n, cols->names, cols->types);
+		if (!e->sink.result)
+			return NULL;
+	}
+	return &e->sink;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rows that a query made: owned columns that grow, and a source of them.
+ */
+#ifndef FLOWQ_ROWSET_H
+#define FLOWQ_ROWSET_H
+
+#include "common/eval.h"
+#include "flowq/source.h"
+
+struct rowset {
+	size_t n;
+	const enum expr_type *types; /* borrowed */
+	struct column *cols;
+	uint32_t rows;
+};
+
+struct rowset *rowset_new(size_t n, const enum expr_type *types);
+void rowset_free(struct rowset *);
+
+/* Appends the first COUNT values of each of the n vectors. */
+int rowset_append(struct rowset *, const struct vec *, uint32_t count,
+		  struct err *);
+
+struct row_ref {
+	const struct rowset *set;
+	uint32_t row;
+};
+
+/* Appends rows of other sets of the same types. */
+int rowset_gather(struct rowset *, const struct row_ref *, uint32_t count,
+		  struct err *);
+
+/* A source whose blocks are rowsets; it owns them. NAMES and TYPES are
+ * borrowed. NULL when memory is out. */
+struct source *rowsource_new(size_t n, const char *const *names,
+			     const enum expr_type *types);
+int rowsource_add(struct source *, struct rowset *, struct err *);
+
+#endif

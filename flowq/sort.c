@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowq/sort.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "flowq/rowset.h"
+
+enum { SPARE = 8192, OUT_ROWS = 65536 };
+
+struct entry {
+	uint64_t prefix; /* of the key, as a number */
+	const uint8_t *key;
+	uint32_t len;
+	uint32_t row; /* of the set */
+	const struct rowset *set;
+};
+
+struct local {
+	struct rowset *rows;
+	struct entry *entries;
+	size_t n, cap;
+	struct arena keys;
+	bool full; /* entries[limit - 1] is the last that may come in */
+	uint8_t *scratch;
+	size_t scratch_cap;
+};
+
+struct sort {
+	struct sink sink;
+	const struct columns *cols;
+	const struct sort_key *keys;
+	size_t nkeys, limit, threads;
+	struct local *locals;
+};
+
+static int
+oom(struct err *err)
+{
+	return err_set(err, "out of memory for sorting");
+}
+
+static int
+sort_start(struct sink *sink, size_t threads, struct err *err)
+{
+	struct sort *s = (struct sort *)sink;
+
+	s->locals = calloc(threads, sizeof(*s->locals));
+	if (!s->locals)
+		return oom(err);
+	s->threads = threads;
+	for (size_t i = 0; i < threads; i++) {
+		s->locals[i].rows = rowset_new(s->cols->n, s->cols->types);
+		if (!s->locals[i].rows)
+			return oom(err);
+	}
+	return 0;
+}
+
+/*
+ * Keys: a byte that is 0 for null, then the value, most significant first; all
+ * turned over for descending order.
+ */
+
+static uint8_t *
+put_be(uint8_t *p, uint64_t v, size_t bytes)
+{
+	while (bytes-- > 0)
+		*p++ = (uint8_t)(v >> (8 * bytes));
+	return p;
+}
+
+/* 00 becomes 00 ff, and 00 00 ends it, so that no string begins another. */
+static uint8_t *
+put_str(uint8_t *p, struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		*p++ = (uint8_t)s.p[i];
+		if (!s.p[i])
+			*p++ = 0xff;
+	}
+	*p++ = 0;
+	*p++ = 0;
+	return p;
+}
+
+static uint8_t *
+put_value(uint8_t *p, const struct vec *v, uint32_t i)
+{
+	uint64_t top = UINT64_C(1) << 63, u;
+	unsigned __int128 ip;
+
+	switch (v->type) {
+	case TYPE_BOOL:
+		*p++ = VEC_AT(*v, uint8_t, i);
+		return p;
+	case TYPE_STRING:
+	case TYPE_BYTES:
+		return put_str(p, VEC_AT(*v, struct str, i));
+	case TYPE_IP:
+		ip = VEC_AT(*v, unsigned __int128, i);
+		*p++ = ip >> 32 != 0xffff; /* IPv4 before IPv6 */
+		p = put_be(p, (uint64_t)(ip >> 64), 8);
+		return put_be(p, (uint64_t)ip, 8);
+	case TYPE_INT:
+	case TYPE_TIME:
+	case TYPE_DURATION:
+		return put_be(p, VEC_AT(*v, uint64_t, i) ^ top, 8);
+	case TYPE_REAL:
+		u = VEC_AT(*v, uint64_t, i);
+		return put_be(p, u & top ? ~u : u ^ top, 8);
+	default:
+		return put_be(p, VEC_AT(*v, uint64_t, i), 8);
+	}
+}
+
+static size_t
+key_room(const struct vec *vecs, size_t n, uint32_t i)
+{
+	size_t room = 8; /* the place of the row */
+
+	for (size_t k = 0; k < n; k++) {
+		const struct vec *v = &vecs[k];
+		bool text = v->type == TYPE_STRING || v->type == TYPE_BYTES;
+
+		room += 1 + (text && !VEC_NULL(*v, i)
+				 ? 2 * VEC_AT(*v, struct str, i).len + 2
+				 : 17);
+	}
+	return room;
+}
+
+static int
+scratch_room(struct local *l, size_t room)
+{
+	uint8_t *p;
+
+	if (room <= l->scratch_cap)
+		return 0;
+	p = realloc(l->scratch, 2 * room);
+	if (!p)
+		return -1;
+	l->scratch = p;
+	l->scratch_cap = 2 * room;
+	return 0;
+}
+
+static size_t
+encode(const struct sort *s, uint8_t *out, const struct vec *vecs, uint32_t i,
+       uint64_t place)
+{
+	uint8_t *p = out;
+
+	for (size_t k = 0; k < s->nkeys; k++) {
+		const struct vec *v = &vecs[k];
+		uint8_t *start = p;
+
+		*p++ = v->type != TYPE_NULL && !VEC_NULL(*v, i);
+		if (p[-1])
+			p = put_value(p, v, i);
+		if (s->keys[k].descending)
+			for (; start < p; start++)
+				*start ^= 0xff;
+	}
+	return (size_t)(put_be(p, place, 8) - out);
+}
+
+static uint64_t
+key_prefix(const uint8_t *key, size_t len)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, key, len < 8 ? len : 8);
+	return __builtin_bswap64(v);
+}
+
+static int
+key_order(const struct entry *a, const struct entry *b)
+{
+	uint32_t n = a->len < b->len ? a->len : b->len;
+	int order;
+
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	order = memcmp(a->key, b->key, n);
+	return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	return key_order(a, b);
+}
+
+/*
+ * Taking rows.
+ */
+
+/* Rows in refs[0, n) into a fresh set. */
+static struct rowset *
+gather(const struct sort *s, const struct entry *entries, size_t n,
+       struct err *err)
+{
+	struct rowset *set = rowset_new(s->cols->n, s->cols->types);
+	struct row_ref *refs = malloc((n + 1) * sizeof(*refs));
+
+	if (!set || !refs) {
+		oom(err);
+		goto fail;
+	}
+	for (size_t i = 0; i < n; i++)
+		refs[i] = (struct row_ref){entries[i].set, entries[i].row};
+	if (rowset_gather(set, refs, (uint32_t)n, err))
+		goto fail;
+	free(refs);
+	return set;
+fail:
+	free(refs);
+	rowset_free(set);
+	return NULL;
+}
+
+/* Keeps the first limit entries, their rows and their keys. */
+static int
+compact(const struct sort *s, struct local *l, struct err *err)
+{
+	struct arena keys = {0};
+	struct rowset *rows;
+
+	qsort(l->entries, l->n, sizeof(*l->entries), by_key);
+	if (l->n > s->limit)
+		l->n = s->limit;
+	rows = gather(s, l->entries, l->n, err);
+	if (!rows)
+		return -1;
+	rowset_free(l->rows);
+	l->rows = rows;
+	for (size_t i = 0; i < l->n; i++) {
+		struct entry *e = &l->entries[i];
+
+		e->key = (uint8_t *)arena_strndup(&keys, (const char *)e->key,
+						  e->len);
+		if (!e->key) {
+			arena_free(&keys);
+			l->n = 0;
+			return oom(err);
+		}
+		e->set = rows;
+		e->row = (uint32_t)i;
+	}
+	arena_free(&l->keys);
+	l->keys = keys;
+	l->full = l->n == s->limit;
+	return 0;
+}
+
+static int
+grow(struct local *l, size_t more, struct err *err)
+{
+	size_t cap = l->cap ? l->cap : 4096;
+	struct entry *p;
+
+	if (l->n + more <= l->cap)
+		return 0;
+	while (cap < l->n + more)
+		cap *= 2;
+	p = realloc(l->entries, cap * sizeof(*p));
+	if (!p)
+		return oom(err);
+	l->entries = p;
+	l->cap = cap;
+	return 0;
+}
+
+/* Entries for those rows of the window that may be in the answer; their rows
+ * in keep. */
+static int
+take_keys(const struct sort *s, struct local *l, struct view *v,
+	  uint64_t place, uint32_t *keep)
+{
+	struct vec *vecs =
+	    arena_alloc(&v->arena, (s->nkeys + 1) * sizeof(*vecs));
+	uint32_t kept = 0;
+
+	if (!vecs)
+		return eval_oom(&v->eval);
+	for (size_t k = 0; k < s->nkeys; k++)
+		if (view_eval(v, s->keys[k].node, &vecs[k]))
+			return -1;
+	for (uint32_t i = 0; i < v->eval.n; i++) {
+		struct entry e = {.row = l->rows->rows + kept};
+
+		if (scratch_room(l, key_room(vecs, s->nkeys, i)))
+			return oom(v->err);
+		e.len = (uint32_t)encode(s, l->scratch, vecs, i, place + i);
+		e.key = l->scratch;
+		e.prefix = key_prefix(e.key, e.len);
+		if (l->full && key_order(&e, &l->entries[s->limit - 1]) > 0)
+			continue;
+		e.key = (uint8_t *)arena_strndup(&l->keys, (char *)e.key,
+						 e.len);
+		if (!e.key)
+			return oom(v->err);
+		e.set = l->rows;
+		l->entries[l->n++] = e;
+		keep[kept++] = v->sel ? v->sel[v->at + i] : v->at + i;
+	}
+	return (int)kept;
+}
+
+static int
+take_rows(const struct sort *s, struct local *l, struct view *v)
+{
+	struct vec *vecs = calloc(s->cols->n + 1, sizeof(*vecs));
+	int rc = vecs ? 0 : oom(v->err);
+
+	for (size_t k = 0; k < s->cols->n && rc == 0; k++)
+		rc = view_eval(v, s->cols->nodes[k], &vecs[k]);
+	if (rc == 0)
+		rc = rowset_append(l->rows, vecs, v->eval.n, v->err);
+	free(vecs);
+	return rc;
+}
+
+static int
+sort_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
+	   atomic_bool *stop)
+{
+	struct sort *s = (struct sort *)sink;
+	struct local *l = &s->locals[thread];
+	const uint32_t *sel = v->sel;
+	uint32_t nsel = v->nsel, keep[VIEW_CHUNK];
+
+	(void)stop;
+	for (uint32_t at = 0; at < nsel && s->limit; at += VIEW_CHUNK) {
+		uint32_t n = nsel - at;
+		int kept;
+
+		v->sel = sel;
+		v->nsel = nsel;
+		view_window(v, at, n > VIEW_CHUNK ? VIEW_CHUNK : n);
+		if (grow(l, VIEW_CHUNK, v->err))
+			return -1;
+		kept = take_keys(s, l, v, (uint64_t)nth << 32 | at, keep);
+		if (kept < 0)
+			return -1;
+		v->sel = keep;
+		v->nsel = (uint32_t)kept;
+		view_window(v, 0, (uint32_t)kept);
+		if (kept && take_rows(s, l, v))
+			return -1;
+		if (s->limit < SIZE_MAX / 4 && l->n >= 2 * s->limit &&
+		    l->n >= s->limit + SPARE && compact(s, l, v->err))
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Joining.
+ */
+
+static int
+sort_finish(struct sink *sink, struct err *err)
+{
+	struct sort *s = (struct sort *)sink;
+	struct local all = {0};
+	int rc = 0;
+
+	for (size_t i = 0; i < s->threads && rc == 0; i++) {
+		struct local *l = &s->locals[i];
+
+		rc = grow(&all, l->n, err);
+		if (rc == 0 && l->n)
+			memcpy(all.entries + all.n, l->entries,
+			       l->n * sizeof(*all.entries));
+		all.n += rc ? 0 : l->n;
+	}
+	if (rc == 0 && all.n)
+		qsort(all.entries, all.n, sizeof(*all.entries), by_key);
+	if (all.n > s->limit)
+		all.n = s->limit;
+	for (size_t at = 0; at < all.n && rc == 0; at += OUT_ROWS) {
+		size_t n = all.n - at < OUT_ROWS ? all.n - at : OUT_ROWS;
+		struct rowset *set = gather(s, all.entries + at, n, err);
+
+		rc = set ? rowsource_add(sink->result, set, err) : -1;
+	}
+	free(all.entries);
+	return rc;
+}
+
+static void
+sort_free(struct sink *sink)
+{
+	struct sort *s = (struct sort *)sink;
+
+	for (size_t i = 0; i < s->threads; i++) {
+		struct local *l = &s->locals[i];
+
+		rowset_free(l->rows);
+		free(l->entries);
+		free(l->scratch);
+		arena_free(&l->keys);
+	}
+	free(s->locals);
+	source_free(sink->result);
+}
+
+static const struct sink_ops sort_ops = {
+    "sort", sort_start, NULL, sort_block, sort_finish, sort_free,
+};
+
+struct sink *
+sort_new(struct arena *a, const struct columns *cols,
+	 const struct sort_key *keys, size_t nkeys, size_t limit)
+{
+	struct sort *s = arena_zalloc(a, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->sink.ops = &sort_ops;
+	s->sink.result = rowsource_new(cols->n, cols->names, cols->types);
+	s->cols = cols;
+	s->keys = keys;
+	s->nkeys = nkeys;
+	s->limit = limit;
+	return s->sink.result ? &s->sink : NULL;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where rows come from: a table, or what an earlier stage of the query made.
+ *
+ * A source has fields, each of one type over all its blocks (see
+ * expr_type_unify), and blocks of rows whose columns are had one by one.
+ * Blocks are visited once each, from several threads.
+ */
+#ifndef FLOWQ_SOURCE_H
+#define FLOWQ_SOURCE_H
+
+#include "common/batch.h"
+#include "common/err.h"
+#include "common/table.h"
+#include "common/token.h"
+#include "flowq/range.h"
+
+struct source_field {
+	const char *name;
+	enum expr_type type;
+	bool nullable;	      /* some row may be null */
+	bool bounded;	      /* all values are within bounds */
+	struct range bounds;
+};
+
+struct source_block {
+	size_t index;
+	uint32_t rows;
+	void *priv;
+};
+
+struct source;
+
+struct source_ops {
+	/* May be slow (it is where a partition is merged). */
+	int (*open)(struct source *, struct source_block *, struct err *);
+	void (*close)(struct source *, struct source_block *);
+	/* The field's type in that block, COL_NULL if it is not there, and
+	 * its statistics or NULL. Before open. */
+	enum col_type (*peek)(struct source *, size_t block, size_t field,
+			      const struct column_stat **);
+	/* The column; in C (which the caller clears) or borrowed until close.
+	 * *out is NULL for a field that is not there. */
+	int (*column)(struct source *, struct source_block *, size_t field,
+		      struct column *c, const struct column **out,
+		      struct err *);
+	uint32_t (*rows)(struct source *, size_t block);
+	void (*free)(struct source *);
+};
+
+struct source {
+	const struct source_ops *ops;
+	size_t n;
+	struct source_field *fields;
+	size_t blocks;
+	/* Rows are to be had newest first (or oldest first): the fields _time
+	 * and _id that say so; -1: as they come. Blocks are sorted by their
+	 * newest (oldest) row already. */
+	int time_field, id_field;
+	bool ascending;
+};
+
+static inline void
+source_free(struct source *s)
+{
+	if (s)
+		s->ops->free(s);
+}
+
+#endif
