@@ -35,12 +35,12 @@ enum expr_type
 expr_type_of(enum col_type t)
 {
 	static const enum expr_type types[COL_TYPES] = {
-	    [COL_BOOL] = TYPE_BOOL, [COL_U8] = TYPE_UINT,
-	    [COL_U16] = TYPE_UINT,  [COL_U32] = TYPE_UINT,
-	    [COL_U64] = TYPE_UINT,  [COL_I64] = TYPE_INT,
-	    [COL_F64] = TYPE_REAL,  [COL_TIME] = TYPE_TIME,
-	    [COL_IPV4] = TYPE_IPV4, [COL_IP] = TYPE_IP,
-	    [COL_MAC] = TYPE_MAC,   [COL_STRING] = TYPE_STRING,
+	    [COL_BOOL] = TYPE_BOOL,   [COL_U8] = TYPE_UINT,
+	    [COL_U16] = TYPE_UINT,    [COL_U32] = TYPE_UINT,
+	    [COL_U64] = TYPE_UINT,    [COL_I64] = TYPE_INT,
+	    [COL_F64] = TYPE_REAL,    [COL_TIME] = TYPE_TIME,
+	    [COL_IPV4] = TYPE_IPV4,   [COL_IP] = TYPE_IP,
+	    [COL_MAC] = TYPE_MAC,     [COL_STRING] = TYPE_STRING,
 	    [COL_BYTES] = TYPE_BYTES,
 	};
 
@@ -51,11 +51,11 @@ enum col_type
 expr_col_type(enum expr_type t)
 {
 	static const enum col_type types[TYPES] = {
-	    [TYPE_BOOL] = COL_BOOL,	[TYPE_UINT] = COL_U64,
-	    [TYPE_INT] = COL_I64,	[TYPE_REAL] = COL_F64,
-	    [TYPE_TIME] = COL_TIME,	[TYPE_DURATION] = COL_F64,
-	    [TYPE_IPV4] = COL_IPV4,	[TYPE_IP] = COL_IP,
-	    [TYPE_MAC] = COL_MAC,	[TYPE_STRING] = COL_STRING,
+	    [TYPE_BOOL] = COL_BOOL,   [TYPE_UINT] = COL_U64,
+	    [TYPE_INT] = COL_I64,     [TYPE_REAL] = COL_F64,
+	    [TYPE_TIME] = COL_TIME,   [TYPE_DURATION] = COL_F64,
+	    [TYPE_IPV4] = COL_IPV4,   [TYPE_IP] = COL_IP,
+	    [TYPE_MAC] = COL_MAC,     [TYPE_STRING] = COL_STRING,
 	    [TYPE_BYTES] = COL_BYTES,
 	};
 
@@ -401,9 +401,8 @@ cast_string(struct call *c)
 
 static int (*cast_fn(enum expr_type from, enum expr_type to))(struct call *)
 {
-	if (to == TYPE_REAL &&
-	    (from == TYPE_UINT || from == TYPE_INT || from == TYPE_BOOL ||
-	     from == TYPE_DURATION))
+	if (to == TYPE_REAL && (from == TYPE_UINT || from == TYPE_INT ||
+				from == TYPE_BOOL || from == TYPE_DURATION))
 		return cast_real;
 	if ((to == TYPE_INT && from == TYPE_UINT) ||
 	    (to == TYPE_UINT && from == TYPE_INT))
@@ -440,40 +439,40 @@ vec_cast(struct eval *e, struct vec *v, enum expr_type t)
  * Comparisons.
  */
 
-#define LOOP(cond)                                             \
-	do {                                                   \
-		for (uint32_t i = 0; i < c->n; i++)            \
-			out[i] = (cond);                       \
+#define LOOP(cond)                                  \
+	do {                                        \
+		for (uint32_t i = 0; i < c->n; i++) \
+			out[i] = (cond);            \
 	} while (0)
 
-#define COMPARE(name, type)                                                 \
-	static int name(struct call *c)                                     \
-	{                                                                   \
-		const struct vec a = c->args[0], b = c->args[1];            \
-		uint8_t *out = call_out(c);                                 \
-                                                                            \
-		if (!out)                                                   \
-			return -1;                                          \
-		switch (c->nd->op) {                                        \
-		case EXPR_EQ:                                               \
-			LOOP(VEC_AT(a, type, i) == VEC_AT(b, type, i));     \
-			break;                                              \
-		case EXPR_NE:                                               \
-			LOOP(VEC_AT(a, type, i) != VEC_AT(b, type, i));     \
-			break;                                              \
-		case EXPR_LT:                                               \
-			LOOP(VEC_AT(a, type, i) < VEC_AT(b, type, i));      \
-			break;                                              \
-		case EXPR_LE:                                               \
-			LOOP(VEC_AT(a, type, i) <= VEC_AT(b, type, i));     \
-			break;                                              \
-		case EXPR_GT:                                               \
-			LOOP(VEC_AT(a, type, i) > VEC_AT(b, type, i));      \
-			break;                                              \
-		default:                                                    \
-			LOOP(VEC_AT(a, type, i) >= VEC_AT(b, type, i));     \
-		}                                                           \
-		return 0;                                                   \
+#define COMPARE(name, type)                                             \
+	static int name(struct call *c)                                 \
+	{                                                               \
+		const struct vec a = c->args[0], b = c->args[1];        \
+		uint8_t *out = call_out(c);                             \
+                                                                        \
+		if (!out)                                               \
+			return -1;                                      \
+		switch (c->nd->op) {                                    \
+		case EXPR_EQ:                                           \
+			LOOP(VEC_AT(a, type, i) == VEC_AT(b, type, i)); \
+			break;                                          \
+		case EXPR_NE:                                           \
+			LOOP(VEC_AT(a, type, i) != VEC_AT(b, type, i)); \
+			break;                                          \
+		case EXPR_LT:                                           \
+			LOOP(VEC_AT(a, type, i) < VEC_AT(b, type, i));  \
+			break;                                          \
+		case EXPR_LE:                                           \
+			LOOP(VEC_AT(a, type, i) <= VEC_AT(b, type, i)); \
+			break;                                          \
+		case EXPR_GT:                                           \
+			LOOP(VEC_AT(a, type, i) > VEC_AT(b, type, i));  \
+			break;                                          \
+		default:                                                \
+			LOOP(VEC_AT(a, type, i) >= VEC_AT(b, type, i)); \
+		}                                                       \
+		return 0;                                               \
 	}
 
 COMPARE(compare_bool, uint8_t)
@@ -646,13 +645,13 @@ eval_or(struct call *c)
  * Arithmetic.
  */
 
-#define REAL_LOOP(value)                                                  \
-	do {                                                              \
-		for (uint32_t i = 0; i < c->n; i++) {                     \
-			double x = VEC_AT(a, double, i);                  \
-			double y = VEC_AT(b, double, i);                  \
-			out[i] = (value);                                 \
-		}                                                         \
+#define REAL_LOOP(value)                                 \
+	do {                                             \
+		for (uint32_t i = 0; i < c->n; i++) {    \
+			double x = VEC_AT(a, double, i); \
+			double y = VEC_AT(b, double, i); \
+			out[i] = (value);                \
+		}                                        \
 	} while (0)
 
 /* Not-a-number and infinity are no answers: null. */
@@ -1038,8 +1037,7 @@ compare_types(struct binder *b, struct node *nd, const struct expr *at)
 	if (t == TYPE_INT)
 		for (int i = 0; i < 2; i++)
 			if (p[i]->kind == NODE_LITERAL &&
-			    p[i]->type == TYPE_UINT &&
-			    p[i]->lit.u <= INT64_MAX)
+			    p[i]->type == TYPE_UINT && p[i]->lit.u <= INT64_MAX)
 				p[i] = node_cast(b, p[i], TYPE_INT);
 	if (t != TYPE_INT)
 		for (int i = 0; i < 2; i++)
@@ -1118,7 +1116,7 @@ arith_type(enum expr_op op, enum expr_type a, enum expr_type b)
 	if (a == TYPE_DURATION && b == TYPE_TIME)
 		return op == EXPR_ADD ? TYPE_TIME : TYPE_NULL;
 	if (a == TYPE_DURATION && b == TYPE_DURATION)
-		return op == EXPR_DIV ? TYPE_REAL
+		return op == EXPR_DIV	? TYPE_REAL
 		       : op == EXPR_MUL ? TYPE_NULL
 					: TYPE_DURATION;
 	if (a == TYPE_DURATION && is_number(b))
@@ -1175,7 +1173,8 @@ bind_has(struct binder *b, struct node *x, struct node *y,
 	if (x->type == TYPE_NULL || y->type == TYPE_NULL)
 		return node_literal(b, &(struct literal){.type = TYPE_NULL});
 	if (x->type != TYPE_UINT || y->type != TYPE_UINT)
-		return bind_fail(b, at, "has takes flags: two whole numbers, "
+		return bind_fail(b, at,
+				 "has takes flags: two whole numbers, "
 				 "or names of TCP flags on the right");
 	nd->type = TYPE_BOOL;
 	nd->fn = eval_has;
@@ -1205,8 +1204,8 @@ bind_word(struct binder *b, const struct expr *e, enum expr_op op,
 	  const struct expr *other)
 {
 	struct literal lit = {.type = TYPE_UINT};
-	bool protocol = other->op == EXPR_FIELD &&
-			strstr(other->name, "protocol") != NULL;
+	bool protocol =
+	    other->op == EXPR_FIELD && strstr(other->name, "protocol") != NULL;
 	int n = -1;
 
 	if (e->op != EXPR_FIELD)
@@ -1277,7 +1276,8 @@ bind_in(struct binder *b, const struct expr *e)
 		nd = bind_word(b, list, EXPR_EQ, e->args[0]);
 		if (nd && nd->type != TYPE_CIDR && !is_text_literal(nd) &&
 		    nd->type != TYPE_NULL)
-			return bind_fail(b, list, "expected a network "
+			return bind_fail(b, list,
+					 "expected a network "
 					 "(10.0.0.0/8) or a list in "
 					 "parentheses after in");
 		return nd ? bind_in_one(b, a, e, list) : NULL;
@@ -1407,9 +1407,8 @@ expr_bind(struct binder *b, const struct expr *e)
 	case EXPR_LIST:
 		return bind_fail(b, e, "a list stands only after in");
 	default:
-		return node_binary(b, e->op,
-				   bind_word(b, e->args[0], e->op, e->args[1]),
-				   bind_word(b, e->args[1], e->op, e->args[0]),
-				   e);
+		return node_binary(
+		    b, e->op, bind_word(b, e->args[0], e->op, e->args[1]),
+		    bind_word(b, e->args[1], e->op, e->args[0]), e);
 	}
 }

@@ -306,7 +306,7 @@ comparison_op(const struct lexer *l)
 	case TOKEN_GE:
 		return EXPR_GE;
 	default:
-		return lexer_is(l, "in") ? EXPR_IN
+		return lexer_is(l, "in")    ? EXPR_IN
 		       : lexer_is(l, "has") ? EXPR_HAS
 					    : -1;
 	}

@@ -102,21 +102,21 @@ bind_abs(struct binder *b, struct node *nd, const struct expr *e)
 	return 0;
 }
 
-#define REAL_FUNCTION(fname, value)                                    \
-	static int fname(struct call *c)                               \
-	{                                                              \
-		double *out = call_out(c);                             \
-		uint8_t *null = call_nulls(c);                         \
-                                                                       \
-		if (!out || !null)                                     \
-			return -1;                                     \
-		for (uint32_t i = 0; i < c->n; i++) {                  \
-			double x = VEC_AT(c->args[0], double, i);      \
-                                                                       \
-			out[i] = (value);                              \
-			null[i] |= !isfinite(out[i]);                  \
-		}                                                      \
-		return 0;                                              \
+#define REAL_FUNCTION(fname, value)                               \
+	static int fname(struct call *c)                          \
+	{                                                         \
+		double *out = call_out(c);                        \
+		uint8_t *null = call_nulls(c);                    \
+                                                                  \
+		if (!out || !null)                                \
+			return -1;                                \
+		for (uint32_t i = 0; i < c->n; i++) {             \
+			double x = VEC_AT(c->args[0], double, i); \
+                                                                  \
+			out[i] = (value);                         \
+			null[i] |= !isfinite(out[i]);             \
+		}                                                 \
+		return 0;                                         \
 	}
 
 REAL_FUNCTION(eval_ceil, ceil(x))
@@ -294,8 +294,8 @@ eval_if(struct call *c)
 	if (!out || !null)
 		return -1;
 	for (uint32_t i = 0; i < c->n; i++) {
-		bool yes = !VEC_NULL(c->args[0], i) &&
-			   VEC_AT(c->args[0], uint8_t, i);
+		bool yes =
+		    !VEC_NULL(c->args[0], i) && VEC_AT(c->args[0], uint8_t, i);
 
 		pick(c, out, null, &c->args[yes ? 1 : 2], i);
 	}
@@ -664,8 +664,7 @@ static int
 bind_typeof(struct binder *b, struct node *nd, const struct expr *e)
 {
 	const char *name = expr_type_name(nd->args[0]->type);
-	struct literal lit = {.type = TYPE_STRING,
-			      .s = {name, strlen(name)}};
+	struct literal lit = {.type = TYPE_STRING, .s = {name, strlen(name)}};
 	struct node *l = node_literal(b, &lit);
 
 	(void)e;
@@ -773,8 +772,11 @@ is_private(u128 ip)
 	static const struct {
 		uint32_t net;
 		int bits;
-	} v4[] = {{0x0a000000, 8},  {0xac100000, 12}, {0xc0a80000, 16},
-		  {0x7f000000, 8}, {0xa9fe0000, 16}};
+	} v4[] = {{0x0a000000, 8},
+		  {0xac100000, 12},
+		  {0xc0a80000, 16},
+		  {0x7f000000, 8},
+		  {0xa9fe0000, 16}};
 
 	if (ip >> 32 != 0xffff)
 		return in_net(ip, (u128)0xfc << 120, 7) ||
@@ -847,8 +849,8 @@ bind_datetrunc(struct binder *b, struct node *nd, const struct expr *e)
 	if (s != TYPE_DURATION && s != TYPE_NULL)
 		return want(b, nd, e, 1, "a duration (1m, 1h)");
 	nd->type = TYPE_TIME;
-	nd->nullable |= nd->args[1]->kind != NODE_LITERAL ||
-			nd->args[1]->lit.i <= 0;
+	nd->nullable |=
+	    nd->args[1]->kind != NODE_LITERAL || nd->args[1]->lit.i <= 0;
 	nd->fn = eval_datetrunc;
 	return 0;
 }

@@ -11,9 +11,9 @@
 #include "common/text.h"
 
 static const char *const type_names[TYPES] = {
-    "null",    "boolean",     "number",	     "number", "number",
-    "time",    "duration",    "IPv4 address", "address", "MAC",
-    "string",  "bytes",	      "network",
+    "null",   "boolean",  "number",	  "number",  "number",
+    "time",   "duration", "IPv4 address", "address", "MAC",
+    "string", "bytes",	  "network",
 };
 
 const char *
@@ -252,11 +252,11 @@ protocol_number(const char *p, size_t len)
 		const char *name;
 		int number;
 	} table[] = {
-	    {"icmp", 1},   {"igmp", 2},	  {"ipip", 4},	{"tcp", 6},
-	    {"egp", 8},	   {"igp", 9},	  {"udp", 17},	{"dccp", 33},
-	    {"ipv6", 41},  {"rsvp", 46},  {"gre", 47},	{"esp", 50},
-	    {"ah", 51},	   {"icmp6", 58}, {"icmpv6", 58}, {"eigrp", 88},
-	    {"ospf", 89},  {"pim", 103},  {"vrrp", 112}, {"l2tp", 115},
+	    {"icmp", 1},   {"igmp", 2},	     {"ipip", 4},    {"tcp", 6},
+	    {"egp", 8},	   {"igp", 9},	     {"udp", 17},    {"dccp", 33},
+	    {"ipv6", 41},  {"rsvp", 46},     {"gre", 47},    {"esp", 50},
+	    {"ah", 51},	   {"icmp6", 58},    {"icmpv6", 58}, {"eigrp", 88},
+	    {"ospf", 89},  {"pim", 103},     {"vrrp", 112},  {"l2tp", 115},
 	    {"sctp", 132}, {"udplite", 136},
 	};
 
@@ -293,9 +293,8 @@ skip_blanks(const struct lexer *l, size_t pos)
 		if (c == '#') {
 			while (pos < l->len && l->text[pos] != '\n')
 				pos++;
-		} else if (is_blank(c) ||
-			   (c == '\\' && pos + 1 < l->len &&
-			    is_blank(l->text[pos + 1]))) {
+		} else if (is_blank(c) || (c == '\\' && pos + 1 < l->len &&
+					   is_blank(l->text[pos + 1]))) {
 			pos++;
 		} else {
 			break;
@@ -413,8 +412,10 @@ lex_address(struct lexer *l, size_t pos)
 		return 1;
 	t->len = bits;
 	if (literal_cidr(p, bits, &t->lit))
-		return lexer_fail(l, pos, "%.*s is no network (the prefix is "
-				  "too long)", (int)bits, p);
+		return lexer_fail(l, pos,
+				  "%.*s is no network (the prefix is "
+				  "too long)",
+				  (int)bits, p);
 	return 1;
 }
 
@@ -431,8 +432,8 @@ lex_date(struct lexer *l, size_t pos)
 		    (form[n] == 'd' ? !is_digit(p[n]) : p[n] != form[n]))
 			return 0;
 	if (n < left && p[n] == 'T') {
-		for (n++; n < left && (is_digit(p[n]) || p[n] == ':' ||
-				       p[n] == '.');)
+		for (n++; n < left &&
+			  (is_digit(p[n]) || p[n] == ':' || p[n] == '.');)
 			n++;
 		if (n < left && p[n] == 'Z')
 			n++;
@@ -475,8 +476,9 @@ lex_hex(struct lexer *l, size_t pos)
 	uint64_t v = 0;
 
 	for (; n < left && is_hex(p[n]); n++)
-		v = v << 4 | (unsigned)(is_digit(p[n]) ? p[n] - '0'
-						       : (p[n] | 32) - 'a' + 10);
+		v = v << 4 |
+		    (unsigned)(is_digit(p[n]) ? p[n] - '0'
+					      : (p[n] | 32) - 'a' + 10);
 	if (n == 2 || n > 18 || (n < left && is_alpha(p[n])))
 		return lexer_fail(l, pos, "bad hexadecimal number");
 	l->tok.type = TOKEN_LITERAL;
@@ -524,9 +526,9 @@ lex_number(struct lexer *l, size_t pos)
 	if (left > 1 && p[0] == '0' && (p[1] | 32) == 'x')
 		return lex_hex(l, pos);
 	l->tok.type = TOKEN_LITERAL;
-	for (w = n; w < left && (is_alpha(p[w]) || is_digit(p[w]) ||
-				 (p[w] == '.' && w + 1 < left &&
-				  is_digit(p[w + 1])));)
+	for (w = n;
+	     w < left && (is_alpha(p[w]) || is_digit(p[w]) ||
+			  (p[w] == '.' && w + 1 < left && is_digit(p[w + 1])));)
 		w++;
 	e = n + 1;
 	if (n < left && (p[n] | 32) == 'e') {
@@ -548,7 +550,8 @@ lex_number(struct lexer *l, size_t pos)
 		l->tok.lit.type = TYPE_DURATION;
 		return 0;
 	}
-	return lexer_fail(l, pos, "%.*s is neither a number (1.5, 10K, 2M) nor "
+	return lexer_fail(l, pos,
+			  "%.*s is neither a number (1.5, 10K, 2M) nor "
 			  "a duration (10s, 5m, 1h30m)",
 			  w > 40 ? 40 : (int)w, p);
 }
@@ -560,8 +563,9 @@ lex_name(struct lexer *l, size_t pos)
 	size_t left = l->len - pos, n = 0;
 
 	/* A dot joins only what looks like a name on both sides. */
-	while (n < left && (is_alpha(p[n]) || is_digit(p[n]) ||
-			    (p[n] == '.' && n + 1 < left && is_alpha(p[n + 1]))))
+	while (n < left &&
+	       (is_alpha(p[n]) || is_digit(p[n]) ||
+		(p[n] == '.' && n + 1 < left && is_alpha(p[n + 1]))))
 		n++;
 	l->tok.type = TOKEN_NAME;
 	l->tok.name = (struct str){p, n};
@@ -575,8 +579,11 @@ lex_operator(struct lexer *l, size_t pos)
 	static const struct {
 		char text[3];
 		int type;
-	} twos[] = {{"==", TOKEN_EQ}, {"!=", TOKEN_NE}, {"<=", TOKEN_LE},
-		    {">=", TOKEN_GE}, {"<>", TOKEN_NE}};
+	} twos[] = {{"==", TOKEN_EQ},
+		    {"!=", TOKEN_NE},
+		    {"<=", TOKEN_LE},
+		    {">=", TOKEN_GE},
+		    {"<>", TOKEN_NE}};
 	const char *p = l->text + pos;
 
 	l->tok.len = 2;
@@ -633,8 +640,8 @@ void
 lexer_init(struct lexer *l, const char *text, size_t len, struct arena *arena,
 	   struct err *err)
 {
-	*l = (struct lexer){.text = text, .len = len, .arena = arena,
-			    .err = err};
+	*l = (struct lexer){
+	    .text = text, .len = len, .arena = arena, .err = err};
 	lex_at(l, 0);
 }
 

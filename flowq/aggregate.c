@@ -276,8 +276,7 @@ wide_avg_emit(const char *state, void *out, uint32_t i, bool *overflow)
 }
 
 static bool
-wide_avg_duration_emit(const char *state, void *out, uint32_t i,
-		       bool *overflow)
+wide_avg_duration_emit(const char *state, void *out, uint32_t i, bool *overflow)
 {
 	double v = 0;
 	bool some = wide_avg_emit(state, &v, 0, overflow);
@@ -300,8 +299,8 @@ wide_header(char *state, uint32_t rows, enum col_type type,
 	return true;
 }
 
-static const struct agg_ops wide_sum_ops = {24, wide_add, wide_merge,
-					    wide_emit, wide_header};
+static const struct agg_ops wide_sum_ops = {24, wide_add, wide_merge, wide_emit,
+					    wide_header};
 static const struct agg_ops wide_avg_ops = {24, wide_add, wide_merge,
 					    wide_avg_emit, wide_header};
 static const struct agg_ops wide_avg_duration_ops = {
@@ -361,8 +360,8 @@ real_avg_emit(const char *state, void *out, uint32_t i, bool *overflow)
 	return n != 0;
 }
 
-static const struct agg_ops real_sum_ops = {16, real_add, real_merge,
-					    real_emit, NULL};
+static const struct agg_ops real_sum_ops = {16, real_add, real_merge, real_emit,
+					    NULL};
 static const struct agg_ops real_avg_ops = {16, real_add, real_merge,
 					    real_avg_emit, NULL};
 
@@ -441,30 +440,28 @@ best_header(char *state, uint32_t rows, enum col_type type,
 	return true;
 }
 
-#define BEST(name, how, flip)                                             \
-	static int name##_add(const struct agg_rows *r, size_t offset,    \
-			      const struct vec *v)                        \
-	{                                                                 \
-		return best_add(r, offset, v, how, flip);                 \
-	}                                                                 \
-	static bool name##_emit(const char *state, void *out, uint32_t i, \
-				bool *overflow)                           \
-	{                                                                 \
-		(void)overflow;                                           \
-		((uint64_t *)out)[i] =                                    \
-		    turn_back(get64(state) ^ (flip), how);                \
-		return get64(state + 8) != 0;                             \
-	}                                                                 \
-	static bool name##_header(char *state, uint32_t rows,             \
-				  enum col_type type,                     \
-				  const struct column_stat *s,            \
-				  bool *overflow)                         \
-	{                                                                 \
-		(void)overflow;                                           \
-		return best_header(state, rows, type, s, how, flip);          \
-	}                                                                 \
-	static const struct agg_ops name##_ops = {                        \
-	    16, name##_add, best_merge, name##_emit, name##_header};
+#define BEST(name, how, flip)                                                  \
+	static int name##_add(const struct agg_rows *r, size_t offset,         \
+			      const struct vec *v)                             \
+	{                                                                      \
+		return best_add(r, offset, v, how, flip);                      \
+	}                                                                      \
+	static bool name##_emit(const char *state, void *out, uint32_t i,      \
+				bool *overflow)                                \
+	{                                                                      \
+		(void)overflow;                                                \
+		((uint64_t *)out)[i] = turn_back(get64(state) ^ (flip), how);  \
+		return get64(state + 8) != 0;                                  \
+	}                                                                      \
+	static bool name##_header(char *state, uint32_t rows,                  \
+				  enum col_type type,                          \
+				  const struct column_stat *s, bool *overflow) \
+	{                                                                      \
+		(void)overflow;                                                \
+		return best_header(state, rows, type, s, how, flip);           \
+	}                                                                      \
+	static const struct agg_ops name##_ops = {16, name##_add, best_merge,  \
+						  name##_emit, name##_header};
 
 BEST(min_unsigned, TURN_NONE, UINT64_MAX)
 BEST(max_unsigned, TURN_NONE, 0)

@@ -39,10 +39,10 @@ struct agg_ops {
 };
 
 struct agg {
-	const char *name; /* of the result */
+	const char *name;	/* of the result */
 	const struct node *arg; /* NULL: count of rows */
-	enum expr_type type; /* of the result */
-	size_t offset;	     /* of its state in an entry */
+	enum expr_type type;	/* of the result */
+	size_t offset;		/* of its state in an entry */
 	const struct agg_ops *ops;
 };
 

@@ -20,14 +20,14 @@ struct emit {
 	const struct columns *cols;
 	const struct writer *writer;
 	uint64_t skip, limit;
-	bool ordered;	  /* by time: sets have two more columns */
+	bool ordered; /* by time: sets have two more columns */
 	enum expr_type *types;
 	const struct node *time_node, *id_node;
 	/* under lock */
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
 	struct slot *slots;
-	size_t nslots, next; /* the block that is to go out */
+	size_t nslots, next;	/* the block that is to go out */
 	struct rowset *pending; /* ordered rows that may have to wait */
 };
 
@@ -83,17 +83,19 @@ static int
 order_rows(const struct emit *e, struct view *v)
 {
 	const struct column *time, *id;
-	struct stamp *s = malloc((v->nsel + 1) * sizeof(*s));
+	enum col_type time_type, id_type;
 	bool sorted = true;
-	enum col_type type;
+	struct stamp *s;
 
+	if (view_column(v, (size_t)e->src->time_field, &time, &time_type) ||
+	    view_column(v, (size_t)e->src->id_field, &id, &id_type))
+		return -1;
+	if ((time && time_type != COL_TIME) || (id && id_type != COL_U64))
+		return err_set(v->err, "a block's _time or _id has a type "
+				       "that it can not have");
+	s = malloc((v->nsel + 1) * sizeof(*s));
 	if (!s)
 		return oom(v->err);
-	if (view_column(v, (size_t)e->src->time_field, &time, &type) ||
-	    view_column(v, (size_t)e->src->id_field, &id, &type)) {
-		free(s);
-		return -1;
-	}
 	for (uint32_t i = 0; i < v->nsel; i++) {
 		s[i].row = v->sel ? v->sel[i] : i;
 		s[i].time = (int64_t)column_u64(time, s[i].row);
@@ -103,8 +105,7 @@ order_rows(const struct emit *e, struct view *v)
 	if (!sorted)
 		qsort(s, v->nsel, sizeof(*s), by_stamp);
 	for (uint32_t i = 0; i < v->nsel; i++)
-		v->sel_buf[i] =
-		    s[e->src->ascending ? i : v->nsel - 1 - i].row;
+		v->sel_buf[i] = s[e->src->ascending ? i : v->nsel - 1 - i].row;
 	v->sel = v->sel_buf;
 	free(s);
 	return 0;
@@ -185,9 +186,8 @@ pass(struct emit *e, const struct rowset *rows, uint32_t from, uint32_t to,
 static struct stamp
 stamp_at(const struct rowset *r, uint32_t row)
 {
-	return (struct stamp){
-	    (int64_t)column_u64(&r->cols[r->n - 2], row),
-	    column_u64(&r->cols[r->n - 1], row), row};
+	return (struct stamp){(int64_t)column_u64(&r->cols[r->n - 2], row),
+			      column_u64(&r->cols[r->n - 1], row), row};
 }
 
 /* Whether A goes out before B. */
@@ -221,8 +221,8 @@ merge(struct emit *e, struct rowset *fresh, struct err *err)
 	}
 	while (i < old->rows || k < fresh->rows) {
 		bool first = k == fresh->rows ||
-			     (i < old->rows && before(e, stamp_at(old, i),
-						      stamp_at(fresh, k)));
+			     (i < old->rows &&
+			      before(e, stamp_at(old, i), stamp_at(fresh, k)));
 
 		refs[n].set = first ? old : fresh;
 		refs[n++].row = first ? i++ : k++;
@@ -248,8 +248,7 @@ frontier(const struct emit *e, size_t block, int64_t *time)
 
 	if (block + 1 >= e->src->blocks)
 		return false;
-	e->src->ops->peek(e->src, block + 1, (size_t)e->src->time_field,
-			  &stat);
+	e->src->ops->peek(e->src, block + 1, (size_t)e->src->time_field, &stat);
 	if (!stat || !stat->has_minmax)
 		*time = e->src->ascending ? INT64_MIN : INT64_MAX;
 	else
@@ -397,6 +396,17 @@ emit_finish(struct sink *sink, struct err *err)
 	return drain(e, true, 0, err);
 }
 
+static const struct node *
+emit_node(const struct sink *sink, size_t i)
+{
+	const struct emit *e = (const struct emit *)sink;
+
+	if (i < e->cols->n)
+		return e->cols->nodes[i];
+	i -= e->cols->n;
+	return !e->ordered || i > 1 ? NULL : i ? e->id_node : e->time_node;
+}
+
 static void
 emit_free(struct sink *sink)
 {
@@ -412,7 +422,7 @@ emit_free(struct sink *sink)
 }
 
 static const struct sink_ops emit_ops = {
-    "rows", emit_start, NULL, emit_block, emit_finish, emit_free,
+    "rows", emit_start, NULL, emit_block, emit_finish, emit_node, emit_free,
 };
 
 static int

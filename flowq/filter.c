@@ -11,7 +11,7 @@ enum pred_kind { PRED_RANGES, PRED_NULL, PRED_EXPR, PRED_AND, PRED_OR };
 
 struct pred {
 	enum pred_kind kind;
-	struct pred *next; /* of its siblings */
+	struct pred *next;  /* of its siblings */
 	struct pred *first; /* of an AND or OR */
 	/* RANGES and NULL: field (not) in ranges, (not) null */
 	size_t field;
@@ -420,21 +420,20 @@ struct scanned {
 	uint8_t *mask;
 };
 
-#define KERNEL(fname, type)                                                 \
-	static void fname(const struct scanned *s, uint64_t lo,             \
-			  uint64_t hi)                                      \
-	{                                                                   \
-		const type *restrict in = s->data;                          \
-		uint8_t *restrict mask = s->mask;                           \
-		type from = (type)lo, span = (type)(hi - lo);               \
-                                                                            \
-		if (s->sel)                                                 \
-			for (uint32_t i = 0; i < s->n; i++)                 \
-				mask[i] |=                                  \
-				    (type)(in[s->sel[i]] - from) <= span;   \
-		else                                                        \
-			for (uint32_t i = 0; i < s->n; i++)                 \
-				mask[i] |= (type)(in[i] - from) <= span;    \
+#define KERNEL(fname, type)                                                  \
+	static void fname(const struct scanned *s, uint64_t lo, uint64_t hi) \
+	{                                                                    \
+		const type *restrict in = s->data;                           \
+		uint8_t *restrict mask = s->mask;                            \
+		type from = (type)lo, span = (type)(hi - lo);                \
+                                                                             \
+		if (s->sel)                                                  \
+			for (uint32_t i = 0; i < s->n; i++)                  \
+				mask[i] |=                                   \
+				    (type)(in[s->sel[i]] - from) <= span;    \
+		else                                                         \
+			for (uint32_t i = 0; i < s->n; i++)                  \
+				mask[i] |= (type)(in[i] - from) <= span;     \
 	}
 
 KERNEL(kernel8, uint8_t)
@@ -572,7 +571,8 @@ static int
 run_group(const struct pred *p, struct view *v, uint8_t *mask)
 {
 	bool is_or = p->kind == PRED_OR;
-	uint8_t *part = aligned_alloc(64, ((size_t)v->nsel + 128) & ~(size_t)63);
+	uint8_t *part =
+	    aligned_alloc(64, ((size_t)v->nsel + 128) & ~(size_t)63);
 	int rc = 0;
 
 	if (!part)
@@ -698,4 +698,31 @@ filter_text(const struct filter *f, size_t i, char *p, size_t size,
 					    : "an expression");
 	}
 	return p;
+}
+
+static void
+pred_fields(const struct pred *p, bool *used,
+	    void (*nodes)(const struct node *, const struct source *, bool *),
+	    const struct source *src)
+{
+	for (; p; p = p->next)
+		switch (p->kind) {
+		case PRED_EXPR:
+			nodes(p->node, src, used);
+			break;
+		case PRED_AND:
+		case PRED_OR:
+			pred_fields(p->first, used, nodes, src);
+			break;
+		default:
+			used[p->field] = true;
+		}
+}
+
+void
+filter_fields(const struct filter *f, bool *used,
+	      void (*nodes)(const struct node *, const struct source *, bool *),
+	      const struct source *src)
+{
+	pred_fields(f->first, used, nodes, src);
 }

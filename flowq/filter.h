@@ -27,8 +27,7 @@ bool filter_empty(const struct filter *);
 enum verdict { NO_ROW, SOME_ROWS, EVERY_ROW };
 
 /* What the statistics say of a block. */
-enum verdict filter_check(const struct filter *, struct source *,
-			  size_t block);
+enum verdict filter_check(const struct filter *, struct source *, size_t block);
 
 /* Narrows the view's selection to the rows that pass. */
 int filter_run(const struct filter *, struct view *);
@@ -36,5 +35,11 @@ int filter_run(const struct filter *, struct view *);
 /* The i-th conjunct for people; NULL past the last. */
 const char *filter_text(const struct filter *, size_t i, char *, size_t size,
 			const struct source *);
+
+/* Marks the fields it reads; NODES does so for an expression. */
+void filter_fields(const struct filter *, bool *used,
+		   void (*nodes)(const struct node *, const struct source *,
+				 bool *),
+		   const struct source *);
 
 #endif

@@ -350,8 +350,8 @@ pack64(const struct group_key *k, const struct vec *v, uint32_t n,
        uint64_t *keys, struct err *err)
 {
 	uint64_t base = (uint64_t)k->base, over = 0;
-	uint64_t limit = k->bits < 64 ? (UINT64_C(1) << k->bits) - 1
-				      : UINT64_MAX;
+	uint64_t limit =
+	    k->bits < 64 ? (UINT64_C(1) << k->bits) - 1 : UINT64_MAX;
 
 	/* Scales agree modulo 2^64, IPv4's 0xffff apart. */
 	if (v->type == TYPE_IPV4)
@@ -380,8 +380,7 @@ pack128(const struct group_key *k, const struct vec *v, uint32_t n, u128 *keys,
 	scale_t over = 0, limit = ((scale_t)1 << k->bits) - 1;
 
 	for (uint32_t i = 0; i < n; i++) {
-		scale_t part =
-		    VEC_NULL(*v, i) ? 0 : scale_at(v, i, k->base);
+		scale_t part = VEC_NULL(*v, i) ? 0 : scale_at(v, i, k->base);
 
 		over |= part & ~limit;
 		keys[i] += part << k->shift;
@@ -430,8 +429,9 @@ bytes_put(const struct group_plan *p, const struct vec *vecs, uint32_t i,
 			out += 4 + len;
 			continue;
 		}
-		memcpy(out, (const char *)v->data +
-				size * (v->constant ? 0 : i), size);
+		memcpy(out,
+		       (const char *)v->data + size * (v->constant ? 0 : i),
+		       size);
 		out += size;
 	}
 }
@@ -629,10 +629,10 @@ group_decode(const struct group_plan *p, size_t k, char *const *entries,
 	if (!data || !null)
 		return eval_oom(e);
 	for (uint32_t i = 0; i < e->n; i++)
-		null[i] = p->mode == GROUP_BYTES
-			      ? !decode_bytes(p, k, entries[i], data + size * i)
-			      : !decode_packed(p, k, entries[i],
-					       data + size * i);
+		null[i] =
+		    p->mode == GROUP_BYTES
+			? !decode_bytes(p, k, entries[i], data + size * i)
+			: !decode_packed(p, k, entries[i], data + size * i);
 	*out = (struct vec){t, false, null, data};
 	return 0;
 }

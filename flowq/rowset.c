@@ -70,8 +70,8 @@ grow(struct column *c, enum col_type type, size_t rows, struct err *err)
 }
 
 static int
-append_nulls(struct column *c, const struct vec *v, uint32_t at,
-	     uint32_t count, struct err *err)
+append_nulls(struct column *c, const struct vec *v, uint32_t at, uint32_t count,
+	     struct err *err)
 {
 	if (!v->null && v->type != TYPE_NULL)
 		return 0;
@@ -339,10 +339,8 @@ rowsource_new(size_t n, const char *const *names, const enum expr_type *types)
 
 	if (!r)
 		return NULL;
-	r->src = (struct source){.ops = &rowsource_ops,
-				 .n = n,
-				 .time_field = -1,
-				 .id_field = -1};
+	r->src = (struct source){
+	    .ops = &rowsource_ops, .n = n, .time_field = -1, .id_field = -1};
 	r->src.fields = calloc(n ? n : 1, sizeof(*r->src.fields));
 	if (!r->src.fields) {
 		free(r);

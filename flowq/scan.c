@@ -124,16 +124,15 @@ run_workers(struct work *w, struct worker *workers, size_t threads,
 	for (size_t i = 0; i < threads && rc == 0; i++) {
 		workers[i].work = w;
 		workers[i].number = i;
-		rc = view_init(&workers[i].view, w->scan->src,
-			       &workers[i].err);
+		rc = view_init(&workers[i].view, w->scan->src, &workers[i].err);
 	}
 	if (rc)
 		return err_set(err, "out of memory");
 	/* A thread that can not be had is work for the others. */
 	for (size_t i = 1; i < threads; i++)
-		workers[i].running = pthread_create(&workers[i].thread, NULL,
-						    worker_run,
-						    &workers[i]) == 0;
+		workers[i].running =
+		    pthread_create(&workers[i].thread, NULL, worker_run,
+				   &workers[i]) == 0;
 	worker_run(&workers[0]);
 	for (size_t i = 1; i < threads; i++)
 		if (workers[i].running)

@@ -31,6 +31,8 @@ struct sink_ops {
 		     atomic_bool *stop);
 	/* After the last block. One thread. */
 	int (*finish)(struct sink *, struct err *);
+	/* The i-th expression that it evaluates, NULL past the last. */
+	const struct node *(*node)(const struct sink *, size_t i);
 	void (*free)(struct sink *);
 };
 

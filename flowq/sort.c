@@ -275,8 +275,8 @@ grow(struct local *l, size_t more, struct err *err)
 /* Entries for those rows of the window that may be in the answer; their rows
  * in keep. */
 static int
-take_keys(const struct sort *s, struct local *l, struct view *v,
-	  uint64_t place, uint32_t *keep)
+take_keys(const struct sort *s, struct local *l, struct view *v, uint64_t place,
+	  uint32_t *keep)
 {
 	struct vec *vecs =
 	    arena_alloc(&v->arena, (s->nkeys + 1) * sizeof(*vecs));
@@ -297,8 +297,8 @@ take_keys(const struct sort *s, struct local *l, struct view *v,
 		e.prefix = key_prefix(e.key, e.len);
 		if (l->full && key_order(&e, &l->entries[s->limit - 1]) > 0)
 			continue;
-		e.key = (uint8_t *)arena_strndup(&l->keys, (char *)e.key,
-						 e.len);
+		e.key =
+		    (uint8_t *)arena_strndup(&l->keys, (char *)e.key, e.len);
 		if (!e.key)
 			return oom(v->err);
 		e.set = l->rows;
@@ -390,6 +390,17 @@ sort_finish(struct sink *sink, struct err *err)
 	return rc;
 }
 
+static const struct node *
+sort_node(const struct sink *sink, size_t i)
+{
+	const struct sort *s = (const struct sort *)sink;
+
+	if (i < s->cols->n)
+		return s->cols->nodes[i];
+	i -= s->cols->n;
+	return i < s->nkeys ? s->keys[i].node : NULL;
+}
+
 static void
 sort_free(struct sink *sink)
 {
@@ -408,7 +419,7 @@ sort_free(struct sink *sink)
 }
 
 static const struct sink_ops sort_ops = {
-    "sort", sort_start, NULL, sort_block, sort_finish, sort_free,
+    "sort", sort_start, NULL, sort_block, sort_finish, sort_node, sort_free,
 };
 
 struct sink *

@@ -18,8 +18,8 @@
 struct source_field {
 	const char *name;
 	enum expr_type type;
-	bool nullable;	      /* some row may be null */
-	bool bounded;	      /* all values are within bounds */
+	bool nullable; /* some row may be null */
+	bool bounded;  /* all values are within bounds */
 	struct range bounds;
 };
 

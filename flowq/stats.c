@@ -8,7 +8,7 @@
 
 enum {
 	PARTITIONS = 256,
-	PART_FIRST = 1 << 10, /* entries of a partition's table, at first */
+	PART_FIRST = 1 << 10,  /* entries of a partition's table, at first */
 	TABLE_BYTES = 1 << 20, /* a full table moves out at about this size */
 	RUN_BYTES = 16 << 10,
 };
@@ -111,8 +111,7 @@ static int
 make_room(const struct stats *s, struct local *l, size_t n, struct err *err)
 {
 	if (!l->ready) {
-		if (group_table_init(&l->table, &s->plan,
-				     4 * VIEW_CHUNK, err))
+		if (group_table_init(&l->table, &s->plan, 4 * VIEW_CHUNK, err))
 			return -1;
 		l->ready = true;
 	}
@@ -155,9 +154,8 @@ stats_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	(void)nth, (void)stop;
 	for (uint32_t at = 0; at < v->nsel; at += VIEW_CHUNK) {
 		uint32_t left = v->nsel - at;
-		struct agg_rows rows = {l->one, s->plan.stride,
-					NULL,	left,
-					&l->keep, &l->overflow};
+		struct agg_rows rows = {l->one, s->plan.stride, NULL,
+					left,	&l->keep,	&l->overflow};
 
 		if (left > VIEW_CHUNK)
 			rows.n = VIEW_CHUNK;
@@ -199,8 +197,8 @@ stats_header(struct sink *sink, struct source *src, size_t block,
 		if (a->arg && a->arg->kind != NODE_FIELD)
 			rc = 0;
 		else if (a->arg)
-			type = src->ops->peek(src, block,
-					      (size_t)a->arg->slot, &stat);
+			type = src->ops->peek(src, block, (size_t)a->arg->slot,
+					      &stat);
 		if (a->arg && !stat && type != COL_NULL)
 			rc = 0;
 		if (rc && (!a->ops->header ||
@@ -264,7 +262,7 @@ static int
 overflow_error(struct err *err)
 {
 	return err_set(err, "a sum is above what 64 bits hold; sum(double(x)) "
-		       "gives it as a real number");
+			    "gives it as a real number");
 }
 
 static int
@@ -303,8 +301,7 @@ stats_finish(struct sink *sink, struct err *err)
 
 /* Merges a partition's runs of all threads and frees them. */
 static int
-merge_runs(struct stats *s, size_t part, struct group_table *t,
-	   struct err *err)
+merge_runs(struct stats *s, size_t part, struct group_table *t, struct err *err)
 {
 	bool overflow = false;
 	size_t entries = 0, size = PART_FIRST;
@@ -356,15 +353,14 @@ emit_aggregate(const struct agg *a, char *const *entries, struct eval *e,
 	       struct vec *out)
 {
 	bool overflow = false;
-	char *data =
-	    arena_alloc(e->arena, expr_type_size(a->type) * e->n + 1);
+	char *data = arena_alloc(e->arena, expr_type_size(a->type) * e->n + 1);
 	uint8_t *null = arena_alloc(e->arena, e->n + 1);
 
 	if (!data || !null)
 		return eval_oom(e);
 	for (uint32_t i = 0; i < e->n; i++)
-		null[i] = !a->ops->emit(entries[i] + a->offset, data, i,
-					&overflow);
+		null[i] =
+		    !a->ops->emit(entries[i] + a->offset, data, i, &overflow);
 	*out = (struct vec){a->type, false, null, data};
 	return overflow ? overflow_error(e->err) : 0;
 }
@@ -400,8 +396,8 @@ emit_entries(struct stats *s, char *const *entries, size_t n,
 static int
 result_open(struct source *src, struct source_block *b, struct err *err)
 {
-	struct stats *s = (struct stats *)((char *)src -
-					   offsetof(struct stats, result));
+	struct stats *s =
+	    (struct stats *)((char *)src - offsetof(struct stats, result));
 	struct rowset *rows = rowset_new(src->n, s->types);
 	struct group_table table = {0};
 	struct group_table *t = &table;
@@ -419,9 +415,9 @@ result_open(struct source *src, struct source_block *b, struct err *err)
 			rc = merge_runs(s, b->index, t, err);
 		entries = rc == 0 ? list_entries(t) : NULL;
 		if (rc == 0)
-			rc = entries ? emit_entries(s, entries, t->count, rows,
-						    err)
-				     : oom(err);
+			rc = entries
+				 ? emit_entries(s, entries, t->count, rows, err)
+				 : oom(err);
 	}
 	free(entries);
 	group_table_clear(&table);
@@ -496,6 +492,19 @@ free_local(struct local *l)
 	free(l->one);
 }
 
+static const struct node *
+stats_node(const struct sink *sink, size_t i)
+{
+	const struct group_plan *p = &((const struct stats *)sink)->plan;
+
+	if (i < p->nkeys)
+		return p->keys[i].node;
+	for (size_t k = 0; k < p->naggs; k++)
+		if (p->aggs[k].arg && i-- == p->nkeys)
+			return p->aggs[k].arg;
+	return NULL;
+}
+
 static void
 stats_free(struct sink *sink)
 {
@@ -507,7 +516,8 @@ stats_free(struct sink *sink)
 }
 
 static const struct sink_ops stats_ops = {
-    "stats", stats_start, stats_header, stats_block, stats_finish, stats_free,
+    "stats",	  stats_start, stats_header, stats_block,
+    stats_finish, stats_node,  stats_free,
 };
 
 static int
@@ -516,10 +526,8 @@ describe_result(struct stats *s, struct arena *a)
 	const struct group_plan *p = &s->plan;
 	size_t n = p->nkeys + p->naggs;
 
-	s->result = (struct source){.ops = &result_ops,
-				    .n = n,
-				    .time_field = -1,
-				    .id_field = -1};
+	s->result = (struct source){
+	    .ops = &result_ops, .n = n, .time_field = -1, .id_field = -1};
 	s->result.fields = arena_zalloc(a, n * sizeof(*s->result.fields) + 1);
 	s->types = arena_zalloc(a, n * sizeof(*s->types) + 1);
 	if (!s->result.fields || !s->types)
@@ -529,8 +537,8 @@ describe_result(struct stats *s, struct arena *a)
 		struct source_field *f = &s->result.fields[i];
 
 		f->name = key ? p->keys[i].name : p->aggs[i - p->nkeys].name;
-		f->type = key ? p->keys[i].node->type
-			      : p->aggs[i - p->nkeys].type;
+		f->type =
+		    key ? p->keys[i].node->type : p->aggs[i - p->nkeys].type;
 		f->nullable = true;
 		s->types[i] = f->type;
 		/* Columns hold durations as seconds. */

@@ -113,17 +113,17 @@ struct load {
 	uint32_t at, n;
 };
 
-#define WIDEN(fname, type)                                             \
-	static void fname(const struct load *l, uint64_t *out)         \
-	{                                                              \
-		const type *in = l->col->data;                         \
-                                                                       \
-		if (l->sel)                                            \
-			for (uint32_t i = 0; i < l->n; i++)            \
-				out[i] = (uint64_t)in[l->sel[i]];      \
-		else                                                   \
-			for (uint32_t i = 0; i < l->n; i++)            \
-				out[i] = (uint64_t)in[l->at + i];      \
+#define WIDEN(fname, type)                                        \
+	static void fname(const struct load *l, uint64_t *out)    \
+	{                                                         \
+		const type *in = l->col->data;                    \
+                                                                  \
+		if (l->sel)                                       \
+			for (uint32_t i = 0; i < l->n; i++)       \
+				out[i] = (uint64_t)in[l->sel[i]]; \
+		else                                              \
+			for (uint32_t i = 0; i < l->n; i++)       \
+				out[i] = (uint64_t)in[l->at + i]; \
 	}
 
 WIDEN(widen8, uint8_t)
@@ -169,10 +169,9 @@ load_str(const struct load *l, struct str *out)
 	for (uint32_t i = 0; i < l->n; i++) {
 		uint32_t row = load_row(l, i);
 
-		out[i] = (struct str){l->col->bytes ? l->col->bytes +
-							  offsets[row]
-						    : "",
-				      offsets[row + 1] - offsets[row]};
+		out[i] = (struct str){
+		    l->col->bytes ? l->col->bytes + offsets[row] : "",
+		    offsets[row + 1] - offsets[row]};
 	}
 }
 
@@ -230,8 +229,7 @@ static int
 load_vec(struct view *v, const struct column *col, enum col_type type,
 	 struct vec *out)
 {
-	struct load l = {col, v->sel ? v->sel + v->at : NULL, v->at,
-			 v->eval.n};
+	struct load l = {col, v->sel ? v->sel + v->at : NULL, v->at, v->eval.n};
 	void *data;
 
 	*out = (struct vec){.type = expr_type_of(type)};
@@ -243,8 +241,8 @@ load_vec(struct view *v, const struct column *col, enum col_type type,
 		out->data = (const uint64_t *)col->data + l.at;
 		return load_nulls(v, &l, out);
 	}
-	data = arena_alloc(&v->arena,
-			   expr_type_size(out->type) * (size_t)l.n + 1);
+	data =
+	    arena_alloc(&v->arena, expr_type_size(out->type) * (size_t)l.n + 1);
 	if (!data)
 		return eval_oom(&v->eval);
 	load_values(&l, type, data);
@@ -269,8 +267,8 @@ view_load(void *ctx, int slot, struct vec *out)
 	if (view_column(v, (size_t)slot, &col, &type))
 		return -1;
 	if (!col || type == COL_NULL)
-		*out = (struct vec){v->src->fields[slot].type, true, &null,
-				    &zero};
+		*out =
+		    (struct vec){v->src->fields[slot].type, true, &null, &zero};
 	else if (load_vec(v, col, type, out) ||
 		 vec_cast(&v->eval, out, v->src->fields[slot].type))
 		return -1;

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowq/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/element.h"
+
+enum { HINTS_MAX = 8, FEW_ROWS = 100000 };
+
+int
+plan_oom(struct plan *p)
+{
+	return lexer_fail(p->lexer, 0, "out of memory");
+}
+
+/*
+ * Names.
+ */
+
+static const struct column_def *
+find_exact(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->ncols; i++)
+		if (strcmp(p->cols[i].name, name) == 0)
+			return &p->cols[i];
+	return NULL;
+}
+
+const struct column_def *
+plan_find(const struct plan *p, const char *name)
+{
+	const struct column_def *c = find_exact(p, name);
+	const char *canonical;
+
+	if (c)
+		return c;
+	canonical = element_canonical(name);
+	return strcmp(canonical, name) ? find_exact(p, canonical) : NULL;
+}
+
+static struct node *
+named(struct plan *p, const char *name)
+{
+	const struct column_def *c = plan_find(p, name);
+
+	if (c)
+		return (struct node *)c->node;
+	return node_literal(&p->binder, &(struct literal){.type = TYPE_NULL});
+}
+
+static struct node *
+sum_of(struct plan *p, const char *a, const char *b)
+{
+	return node_binary(&p->binder, EXPR_ADD, named(p, a), named(p, b),
+			   NULL);
+}
+
+/* Fields that no record has but that follow from others: 1 if NAME is one. */
+static int
+virtual_field(struct plan *p, const char *name, struct node **out)
+{
+	struct node *parts[3];
+
+	if (strcmp(name, "duration") == 0) {
+		*out = node_binary(&p->binder, EXPR_SUB, named(p, "end_time"),
+				   named(p, "start_time"), NULL);
+		return 1;
+	}
+	if (strcmp(name, "bytes") == 0) {
+		parts[0] = named(p, "octet_count");
+		parts[1] = named(p, "octet_total_count");
+		parts[2] = sum_of(p, "initiator_octets", "responder_octets");
+	} else if (strcmp(name, "packets") == 0) {
+		parts[0] = named(p, "packet_count");
+		parts[1] = named(p, "packet_total_count");
+		parts[2] = sum_of(p, "initiator_packets", "responder_packets");
+	} else {
+		return 0;
+	}
+	*out = node_nvl(&p->binder, parts, 3);
+	return 1;
+}
+
+/* Edits from one name to another, at most MAX + 1. */
+static size_t
+distance(const char *a, const char *b, size_t max)
+{
+	size_t n = strlen(a), m = strlen(b), row[FIELD_NAME_MAX + 1];
+
+	if (n > FIELD_NAME_MAX || m > FIELD_NAME_MAX ||
+	    (n > m ? n - m : m - n) > max)
+		return max + 1;
+	for (size_t k = 0; k <= m; k++)
+		row[k] = k;
+	for (size_t i = 1; i <= n; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t k = 1; k <= m; k++) {
+			size_t change = diagonal + (a[i - 1] != b[k - 1]);
+
+			diagonal = row[k];
+			if (row[k] + 1 < change)
+				change = row[k] + 1;
+			if (row[k - 1] + 1 < change)
+				change = row[k - 1] + 1;
+			row[k] = change;
+		}
+	}
+	return row[m];
+}
+
+static void
+hint(struct plan *p, const char *name)
+{
+	const char *nearest = NULL;
+	size_t best = strlen(name) / 3 + 1;
+	char text[3 * FIELD_NAME_MAX + 80];
+
+	/* Empty tables have no fields to miss. */
+	if (!p->hint || p->hints++ >= HINTS_MAX ||
+	    (p->src->ops && p->src->blocks == 0 && source_is_table(p->src)))
+		return;
+	for (size_t i = 0; i < p->ncols; i++) {
+		size_t d = distance(name, p->cols[i].name, best);
+
+		if (d <= best && (!nearest || d < best)) {
+			best = d;
+			nearest = p->cols[i].name;
+		}
+	}
+	snprintf(text, sizeof text, "no row has a field %.*s: it is null%s%s%s",
+		 FIELD_NAME_MAX, name, nearest ? " (did you mean " : "",
+		 nearest ? nearest : "", nearest ? "?)" : "");
+	p->hint(text);
+}
+
+/* binder.field */
+static int
+resolve(void *ctx, const struct expr *e, struct node **out)
+{
+	struct plan *p = ctx;
+	const struct column_def *c;
+	const char *name = e->name;
+
+	if (e->op == EXPR_CALL) {
+		/* A column may be called sum(octet_count). */
+		name = expr_text(p->lexer, e->pos, e->len);
+		if (!name)
+			return -1;
+		c = find_exact(p, name);
+		*out = c ? (struct node *)c->node : NULL;
+		return 0;
+	}
+	c = plan_find(p, name);
+	if (c) {
+		*out = (struct node *)c->node;
+		return 0;
+	}
+	if (virtual_field(p, name, out))
+		return *out ? 0 : -1;
+	if (strcmp(name, "now") != 0)
+		hint(p, name);
+	return 0;
+}
+
+struct node *
+plan_bind(struct plan *p, const struct expr *e)
+{
+	struct node *nd = expr_bind(&p->binder, e);
+
+	if (!nd) {
+		p->lexer->err_pos = p->binder.err_pos;
+		return NULL;
+	}
+	if (nd->type == TYPE_CIDR) {
+		lexer_fail(p->lexer, e->pos, "a network stands only after in");
+		return NULL;
+	}
+	return nd;
+}
+
+int
+plan_set(struct plan *p, const char *name, const struct node *nd)
+{
+	struct column_def *cols;
+
+	for (size_t i = 0; i < p->ncols; i++)
+		if (strcmp(p->cols[i].name, name) == 0) {
+			p->cols[i].node = nd;
+			return 0;
+		}
+	cols = arena_alloc(p->arena, (p->ncols + 1) * sizeof(*cols));
+	if (!cols)
+		return plan_oom(p);
+	if (p->ncols)
+		memcpy(cols, p->cols, p->ncols * sizeof(*cols));
+	cols[p->ncols++] = (struct column_def){name, nd};
+	p->cols = cols;
+	return 0;
+}
+
+/*
+ * Stages.
+ */
+
+/* Makes SRC the source of a new stage: all its fields are visible. */
+static int
+open_source(struct plan *p, struct source *src)
+{
+	p->src = src;
+	p->norder = 0;
+	p->ncols = 0;
+	p->filter = filter_new(p->arena);
+	p->cols = arena_alloc(p->arena, (src->n + 1) * sizeof(*p->cols));
+	if (!p->filter || !p->cols)
+		return plan_oom(p);
+	for (size_t i = 0; i < src->n; i++) {
+		const struct source_field *f = &src->fields[i];
+		struct node *nd = node_field(&p->binder, (int)i, f->type,
+					     f->nullable, f->name);
+
+		if (!nd)
+			return plan_oom(p);
+		if (f->type == TYPE_NULL && strcmp(f->name, "_host") == 0)
+			continue;
+		p->cols[p->ncols++] = (struct column_def){f->name, nd};
+	}
+	return 0;
+}
+
+int
+plan_filter(struct plan *p, const struct expr *e)
+{
+	struct node *nd = plan_bind(p, e);
+
+	if (!nd)
+		return -1;
+	if (nd->type != TYPE_BOOL && nd->type != TYPE_NULL)
+		return lexer_fail(p->lexer, e->pos,
+				  "expected a condition, found a %s",
+				  expr_type_name(nd->type));
+	return filter_add(p->filter, nd, p->lexer->err);
+}
+
+const struct columns *
+plan_columns(struct plan *p)
+{
+	struct columns *c = arena_zalloc(p->arena, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->n = p->ncols;
+	c->names = arena_alloc(p->arena, (c->n + 1) * sizeof(*c->names));
+	c->nodes = arena_alloc(p->arena, (c->n + 1) * sizeof(*c->nodes));
+	c->types = arena_alloc(p->arena, (c->n + 1) * sizeof(*c->types));
+	if (!c->names || !c->nodes || !c->types)
+		return NULL;
+	for (size_t i = 0; i < c->n; i++) {
+		c->names[i] = p->cols[i].name;
+		c->nodes[i] = p->cols[i].node;
+		c->types[i] = p->cols[i].node->type;
+	}
+	return c;
+}
+
+static int
+add_stage(struct plan *p, struct sink *sink)
+{
+	struct stage *s = arena_zalloc(p->arena, sizeof(*s));
+
+	if (!s) {
+		sink_free(sink);
+		return plan_oom(p);
+	}
+	*s = (struct stage){p->src, p->filter, sink, NULL};
+	*p->tail = s;
+	p->tail = &s->next;
+	return 0;
+}
+
+int
+plan_stage(struct plan *p, struct sink *sink)
+{
+	if (!sink)
+		return plan_oom(p);
+	return add_stage(p, sink) || open_source(p, sink->result) ? -1 : 0;
+}
+
+/* Whether rows of the open stage have columns that eval made. */
+int
+plan_sort(struct plan *p, const struct sort_key *keys, size_t n, uint64_t limit)
+{
+	const struct columns *cols = plan_columns(p);
+	size_t more = p->norder + 2;
+	struct sort_key *all = arena_alloc(p->arena, (n + more) * sizeof(*all));
+
+	if (!cols || !all)
+		return plan_oom(p);
+	if (n)
+		memcpy(all, keys, n * sizeof(*all));
+	/* Equal rows keep the order that their source would show. */
+	for (size_t i = 0; i < p->norder; i++) {
+		const struct source_field *f = &p->src->fields[i];
+
+		all[n].descending = false;
+		all[n++].node = node_field(&p->binder, (int)i, f->type,
+					   f->nullable, f->name);
+		if (!all[n - 1].node)
+			return plan_oom(p);
+	}
+	for (int i = 0; i < 2 && p->src->time_field >= 0; i++) {
+		int slot = i ? p->src->id_field : p->src->time_field;
+
+		all[n].descending = !p->src->ascending;
+		all[n++].node =
+		    node_field(&p->binder, slot, p->src->fields[slot].type,
+			       true, p->src->fields[slot].name);
+		if (!all[n - 1].node)
+			return plan_oom(p);
+	}
+	return plan_stage(
+	    p, sort_new(p->arena, cols, all, n,
+			limit > SIZE_MAX ? SIZE_MAX : (size_t)limit));
+}
+
+int
+plan_limit(struct plan *p, uint64_t skip, uint64_t limit)
+{
+	const struct columns *cols = plan_columns(p);
+
+	if (!cols)
+		return plan_oom(p);
+	return plan_stage(p,
+			  emit_new(p->arena, p->src, cols, NULL, skip, limit));
+}
+
+/* The time range of the table, for blocks that straddle its ends. */
+static int
+add_range(struct plan *p, const struct table_spec *spec)
+{
+	struct literal lo = {.type = TYPE_TIME, .i = spec->from};
+	struct literal hi = {.type = TYPE_TIME, .i = spec->to};
+	struct range r = {scale_literal(&lo), scale_literal(&hi) - 1};
+
+	if (spec->from == INT64_MIN && spec->to == INT64_MAX)
+		return 0;
+	return filter_add_range(p->filter, p->src, (size_t)p->src->time_field,
+				r, p->lexer->err);
+}
+
+static int
+add_output(struct plan *p, struct output *out, const struct writer *writer)
+{
+	const struct columns *cols = plan_columns(p);
+	struct sink *sink;
+
+	if (!cols)
+		return plan_oom(p);
+	if (output_columns(out, cols, p->lexer->err))
+		return -1;
+	sink = emit_new(p->arena, p->src, cols, writer, 0, UINT64_MAX);
+	return sink ? add_stage(p, sink) : plan_oom(p);
+}
+
+int
+plan_make(struct plan *p, struct source *src, const struct query *q,
+	  struct output *out, const struct writer *writer)
+{
+	const struct source_command *s = &q->source;
+
+	p->tail = &p->first;
+	p->binder.arena = p->arena;
+	p->binder.err = p->lexer->err;
+	p->binder.field = resolve;
+	p->binder.ctx = p;
+	if (open_source(p, src) || add_range(p, &s->spec))
+		return -1;
+	if ((s->offset || s->limit != UINT64_MAX) &&
+	    plan_limit(p, s->offset, s->limit))
+		return -1;
+	for (const struct command *c = q->commands; c; c = c->next)
+		if (c->verb->plan(p, c))
+			return -1;
+	return add_output(p, out, writer);
+}
+
+void
+plan_clear(struct plan *p)
+{
+	for (struct stage *s = p->first; s; s = s->next)
+		sink_free(s->sink);
+	p->first = NULL;
+}
+
+/*
+ * For people.
+ */
+
+static void
+explain_node(const struct node *nd, const struct source *src, bool *used)
+{
+	if (nd->kind == NODE_FIELD && (size_t)nd->slot < src->n)
+		used[nd->slot] = true;
+	for (size_t i = 0; i < nd->n; i++)
+		explain_node(nd->args[i], src, used);
+}
+
+/* The columns that the filter and the sink read. */
+static int
+explain_columns(const struct stage *s, FILE *f)
+{
+	bool *used = calloc(s->src->n + 1, sizeof(*used));
+	const struct node *nd;
+	const char *between = "  columns: ";
+
+	if (!used)
+		return -1;
+	for (size_t i = 0; (nd = s->sink->ops->node(s->sink, i)); i++)
+		explain_node(nd, s->src, used);
+	filter_fields(s->filter, used, explain_node, s->src);
+	for (size_t i = 0; i < s->src->n; i++)
+		if (used[i]) {
+			fprintf(f, "%s%s", between, s->src->fields[i].name);
+			between = ", ";
+		}
+	if (*between == ',')
+		fputc('\n', f);
+	free(used);
+	return 0;
+}
+
+static void
+explain_blocks(const struct stage *s, FILE *f)
+{
+	size_t no = 0, all = 0;
+
+	for (size_t i = 0; i < s->src->blocks; i++) {
+		enum verdict v = filter_check(s->filter, s->src, i);
+
+		no += v == NO_ROW;
+		all += v == EVERY_ROW;
+	}
+	fprintf(f,
+		"  blocks: %zu, %zu outside the time range, %zu pruned by "
+		"the filter, %zu where every row passes\n",
+		table_source_blocks(s->src),
+		table_source_blocks(s->src) - s->src->blocks, no, all);
+}
+
+void
+plan_explain(const struct plan *p, FILE *f)
+{
+	char text[256];
+	int n = 1;
+
+	for (const struct stage *s = p->first; s; s = s->next, n++) {
+		const char *line;
+
+		fprintf(f, "stage %d: %s, then %s\n", n,
+			source_is_table(s->src) ? "table"
+						: "rows of the stage before",
+			s->sink->ops->name);
+		if (source_is_table(s->src))
+			explain_blocks(s, f);
+		explain_columns(s, f);
+		for (size_t i = 0; (line = filter_text(s->filter, i, text,
+						       sizeof text, s->src));
+		     i++)
+			fprintf(f, "  filter: %s\n", line);
+	}
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From commands to stages.
+ *
+ * A stage is a scan: a source, a filter, and a sink.  Commands that look at
+ * rows one by one (search, eval, fields, rename) need no stage: they change
+ * what names stand for, and add to the filter of the stage that is open.  A
+ * command that needs many rows ends it with its sink, whose result is the
+ * source of the next.  All names and types are known before any block is read.
+ */
+#ifndef FLOWQ_PLAN_H
+#define FLOWQ_PLAN_H
+
+#include "flowq/emit.h"
+#include "flowq/output.h"
+#include "flowq/parse.h"
+#include "flowq/stats.h"
+
+struct stage {
+	struct source *src;
+	struct filter *filter;
+	struct sink *sink;
+	struct stage *next;
+};
+
+/* A visible column: what its name stands for. */
+struct column_def {
+	const char *name;
+	const struct node *node;
+};
+
+struct plan {
+	struct arena *arena;
+	struct lexer *lexer; /* for the text, err and err_pos */
+	struct binder binder;
+	struct stage *first, **tail;
+	/* the open stage */
+	struct source *src;
+	struct filter *filter;
+	struct column_def *cols;
+	size_t ncols;
+	/* Order of a source without an order of its own: these fields. */
+	size_t norder;
+	/* Says a hint; may be NULL. */
+	void (*hint)(const char *text);
+	size_t hints;
+	const struct table_spec *spec;
+};
+
+/* SOURCE stays the caller's. What the plan makes is freed by plan_clear. */
+int plan_make(struct plan *, struct source *, const struct query *,
+	      struct output *, const struct writer *);
+void plan_clear(struct plan *);
+
+/* The columns that the last stage writes. */
+const struct columns *plan_columns(struct plan *);
+
+/* Text about the plan, for explain. */
+void plan_explain(const struct plan *, FILE *);
+
+/*
+ * For verbs.
+ */
+
+/* NULL: said why. */
+struct node *plan_bind(struct plan *, const struct expr *);
+/* The column NAME (or an alias); NULL if there is none. */
+const struct column_def *plan_find(const struct plan *, const char *name);
+/* Adds a column, or replaces that of the name. */
+int plan_set(struct plan *, const char *name, const struct node *);
+int plan_filter(struct plan *, const struct expr *);
+/* Ends the stage; the sink's result is next. NULL: memory was out. */
+int plan_stage(struct plan *, struct sink *);
+/* Ends the stage with a sort or with rows SKIP to SKIP + LIMIT. */
+int plan_sort(struct plan *, const struct sort_key *, size_t n, uint64_t limit);
+int plan_limit(struct plan *, uint64_t skip, uint64_t limit);
+int plan_oom(struct plan *);
+
+#endif

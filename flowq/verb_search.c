@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowq/plan.h"
+
+struct search_args {
+	struct expr *cond;
+	uint64_t limit; /* UINT64_MAX: none */
+};
+
+/* ["limit" "=" N] expr */
+static int
+search_parse(struct lexer *l, void **out)
+{
+	struct search_args *a = arena_zalloc(l->arena, sizeof(*a));
+
+	if (!a)
+		return lexer_fail(l, l->tok.pos, "out of memory");
+	a->limit = UINT64_MAX;
+	if (parse_option(l, "limit") && parse_count(l, &a->limit))
+		return -1;
+	a->cond = expr_parse(l);
+	*out = a;
+	return a->cond ? 0 : -1;
+}
+
+static int
+search_plan(struct plan *p, const struct command *c)
+{
+	const struct search_args *a = c->args;
+
+	if (plan_filter(p, a->cond))
+		return -1;
+	return a->limit == UINT64_MAX ? 0 : plan_limit(p, 0, a->limit);
+}
+
+static enum verb_class
+search_class(const void *args)
+{
+	const struct search_args *a = args;
+
+	return a->limit == UINT64_MAX ? VERB_STATELESS : VERB_ORDERED;
+}
+
+const struct verb verb_search = {
+    "search", "search [limit=N] EXPR", search_parse, search_plan, search_class,
+};
+
+const struct verb verb_where = {
+    "where", "where [limit=N] EXPR", search_parse, search_plan, search_class,
+};
