@@ -21,20 +21,20 @@ enum { NTP_TO_UNIX = 2208988800u };
 		const uint8_t *p = c->src, *q = c->aux;             \
 		const struct clock *clock = c->clock;               \
 		const uint32_t n = c->n;                            \
-		T *restrict out = c->out;                           \
+		__typeof__(T) *restrict out = c->out;               \
                                                                     \
 		(void)len;                                          \
 		(void)q;                                            \
 		(void)clock;                                        \
 		for (uint32_t i = 0; !c->cells && i < n; i++) {     \
-			out[i] = (T)(expr);                         \
+			out[i] = (__typeof__(T))(expr);             \
 			p += stride;                                \
 			q += stride;                                \
 		}                                                   \
 		for (uint32_t i = 0; c->cells && i < n; i++) {      \
 			p = c->src + c->cells[i * c->step].off;     \
 			q = c->aux + c->aux_cells[i * c->step].off; \
-			out[i] = (T)(expr);                         \
+			out[i] = (__typeof__(T))(expr);             \
 		}                                                   \
 	}
 

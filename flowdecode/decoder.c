@@ -403,12 +403,12 @@ plan_flags(const struct message *m)
 }
 
 static int
-take_templates(struct decoder *d, struct message *m, enum template_form form,
+take_templates(struct decoder *d, struct message *m, uint32_t options,
 	       struct reader body)
 {
-	int rc =
-	    templates_take(&m->exporter->templates, d->plans, form,
-			   plan_flags(m), body, &m->exporter->ledger, m->err);
+	int rc = templates_take(&m->exporter->templates, d->plans,
+				plan_flags(m) | options, body,
+				&m->exporter->ledger, m->err);
 
 	if (rc < 0)
 		return -1;
@@ -429,10 +429,9 @@ take_set(struct decoder *d, struct message *m, uint16_t id, struct reader body)
 	if (id >= SET_RESERVED)
 		return take_data(d, m, id, body);
 	if (id == (v9 ? 0 : 2))
-		return take_templates(d, m, v9 ? FORM_V9 : FORM_IPFIX, body);
+		return take_templates(d, m, 0, body);
 	if (id == (v9 ? 1 : 3))
-		return take_templates(
-		    d, m, v9 ? FORM_V9_OPTIONS : FORM_IPFIX_OPTIONS, body);
+		return take_templates(d, m, PLAN_OPTIONS, body);
 	malformed_set(d, m, LEDGER_BAD_SET_ID);
 	return 0;
 }

@@ -90,11 +90,11 @@ piles_shapes(const struct piles *ps)
 	return shapes_count(ps->shapes);
 }
 
-/* Bytes of one row, strings by their offsets. */
+/* Bytes of one row and a little, strings by their offsets. */
 static size_t
 row_bytes(const struct shape *s)
 {
-	size_t n = 0;
+	size_t n = 1;
 
 	for (size_t i = 0; i < s->n; i++) {
 		size_t w = col_type_width(s->fields[i].type);
@@ -186,7 +186,7 @@ reset(struct pile *p)
 static int
 give_one(struct piles *ps, struct pile *p, struct err *e)
 {
-	if (p->batch->rows == 0)
+	if (!p->batch || p->batch->rows == 0)
 		return 0;
 	if (give(ps, p, e) != 0 || ps->sink.commit(ps->sink.ctx, e) != 0)
 		return -1;

@@ -138,7 +138,6 @@ struct parser {
 	struct templates *ts;
 	struct plans *plans;
 	struct ledger *ledger;
-	enum template_form form;
 	uint32_t flags;
 	struct reader r;
 	bool invalid; /* a definition was */
@@ -148,13 +147,13 @@ struct parser {
 static bool
 is_options(const struct parser *p)
 {
-	return p->form == FORM_V9_OPTIONS || p->form == FORM_IPFIX_OPTIONS;
+	return p->flags & PLAN_OPTIONS;
 }
 
 static bool
 is_ipfix(const struct parser *p)
 {
-	return p->form == FORM_IPFIX || p->form == FORM_IPFIX_OPTIONS;
+	return !(p->flags & PLAN_V9);
 }
 
 /* field = id length [ enterprise ] */
@@ -207,7 +206,6 @@ no_memory(struct err *e)
 static int
 define(struct parser *p, uint16_t id, size_t n, size_t scopes, struct err *e)
 {
-	uint32_t flags = p->flags | (is_options(p) ? PLAN_OPTIONS : 0);
 	struct plan *plan;
 
 	n = read_fields(p, n, &scopes);
@@ -216,7 +214,7 @@ define(struct parser *p, uint16_t id, size_t n, size_t scopes, struct err *e)
 		p->invalid = true;
 		return 0;
 	}
-	plan = plans_get(p->plans, flags, p->fields, (uint16_t)n,
+	plan = plans_get(p->plans, p->flags, p->fields, (uint16_t)n,
 			 (uint16_t)scopes);
 	if (!plan)
 		return no_memory(e);
@@ -281,14 +279,14 @@ take_one(struct parser *p, struct err *e)
 	uint16_t id = reader_u16(&p->r);
 	size_t n, scopes = 0;
 
-	if (p->form == FORM_V9_OPTIONS)
+	if (is_options(p) && !is_ipfix(p))
 		return take_v9_options(p, id, e);
 	n = reader_u16(&p->r);
 	if (n == 0 && is_ipfix(p)) {
 		withdraw(p, id);
 		return 0;
 	}
-	if (p->form == FORM_IPFIX_OPTIONS) {
+	if (is_options(p)) {
 		scopes = reader_u16(&p->r);
 		if (scopes == 0)
 			scopes = n + 1; /* must not be: not valid */
@@ -297,14 +295,12 @@ take_one(struct parser *p, struct err *e)
 }
 
 int
-templates_take(struct templates *ts, struct plans *plans,
-	       enum template_form form, uint32_t flags, struct reader body,
-	       struct ledger *ledger, struct err *e)
+templates_take(struct templates *ts, struct plans *plans, uint32_t flags,
+	       struct reader body, struct ledger *ledger, struct err *e)
 {
 	struct parser p = {.ts = ts,
 			   .plans = plans,
 			   .ledger = ledger,
-			   .form = form,
 			   .flags = flags,
 			   .r = body};
 

@@ -41,21 +41,13 @@ void templates_clear(struct templates *, struct plans *);
 /* The plan of a template; NULL if it is not known. */
 struct plan *templates_find(struct templates *, uint16_t id);
 
-/* How a set of templates is written. */
-enum template_form {
-	FORM_V9,
-	FORM_V9_OPTIONS,
-	FORM_IPFIX,
-	FORM_IPFIX_OPTIONS,
-};
-
 /*
  * Takes in the body of a set of templates, and counts them in the ledger.
- * FLAGS are those of plans (see plan.h), without PLAN_OPTIONS.  1: all were
+ * FLAGS are those of plans (see plan.h), and say how the set is written: in
+ * v9's form or in that of IPFIX, templates or options templates.  1: all were
  * valid; 0: not all; -1: memory is out.
  */
-int templates_take(struct templates *, struct plans *, enum template_form,
-		   uint32_t flags, struct reader body, struct ledger *,
-		   struct err *);
+int templates_take(struct templates *, struct plans *, uint32_t flags,
+		   struct reader body, struct ledger *, struct err *);
 
 #endif

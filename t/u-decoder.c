@@ -602,31 +602,34 @@ check_rate(uint32_t row, uint32_t rate, const char *source)
 	check_text(row, "sampling_source", source);
 }
 
-/* Options of v9 with a scope of one field of 4 bytes and one other. */
+/* Template ID and a record of v9 options: a scope of 4 bytes, and one or two
+ * fields of 4. */
+struct announcement {
+	uint16_t id, scope;
+	uint32_t who;
+	struct {
+		uint16_t field;
+		uint32_t value;
+	} is[2];
+};
+
 static void
-put_options(uint16_t id, uint16_t scope, uint32_t who, uint16_t field,
-	    uint32_t value, uint16_t field2, uint32_t value2)
+put_options(struct announcement a)
 {
-	uint16_t n = field2 ? 2 : 1;
+	uint16_t n = a.is[1].field ? 2 : 1;
 
 	begin_set(&w, 1);
-	put(&w, id, 2);
+	put(&w, a.id, 2);
 	put(&w, 4, 2);
 	put(&w, 4 * n, 2);
-	put(&w, scope, 2);
-	put(&w, 4, 2);
-	put(&w, field, 2);
-	put(&w, 4, 2);
-	if (field2) {
-		put(&w, field2, 2);
-		put(&w, 4, 2);
-	}
+	put(&w, (uint32_t)a.scope << 16 | 4, 4);
+	for (uint16_t i = 0; i < n; i++)
+		put(&w, (uint32_t)a.is[i].field << 16 | 4, 4);
 	end_set(&w);
-	begin_set(&w, id);
-	put(&w, who, 4);
-	put(&w, value, 4);
-	if (field2)
-		put(&w, value2, 4);
+	begin_set(&w, a.id);
+	put(&w, a.who, 4);
+	for (uint16_t i = 0; i < n; i++)
+		put(&w, a.is[i].value, 4);
 	end_set(&w);
 }
 
@@ -635,7 +638,7 @@ START_TEST(sampling_is_announced_and_never_multiplied)
 	begin_v9(&w, 1, 0);
 	TEMPLATE(&w, 256, {1, 4});
 	put_data(256, 100, 4);
-	put_options(257, 1, 0, 34, 10, 0, 0);
+	put_options((struct announcement){257, 1, 0, {{34, 10}}});
 	put_data(256, 100, 4);
 	send_wire(&f, &w);
 	check_rate(0, 1, "unknown"); /* before it was announced */
@@ -644,8 +647,8 @@ START_TEST(sampling_is_announced_and_never_multiplied)
 	/* again, from another port, with another rate */
 	begin_v9(&w, 1, 1);
 	w.port = 4000;
-	put_options(257, 1, 0, 34, 10, 0, 0);
-	put_options(257, 1, 0, 34, 20, 0, 0);
+	put_options((struct announcement){257, 1, 0, {{34, 10}}});
+	put_options((struct announcement){257, 1, 0, {{34, 20}}});
 	send_wire(&f, &w);
 	begin_v9(&w, 1, 2);
 	put_data(256, 100, 4);
@@ -665,8 +668,8 @@ END_TEST
 START_TEST(sampling_per_sampler)
 {
 	begin_v9(&w, 1, 0);
-	put_options(300, 1, 0, 48, 1, 50, 100);
-	put_options(300, 1, 0, 48, 2, 50, 200);
+	put_options((struct announcement){300, 1, 0, {{48, 1}, {50, 100}}});
+	put_options((struct announcement){300, 1, 0, {{48, 2}, {50, 200}}});
 	TEMPLATE(&w, 256, {48, 1}, {1, 4});
 	begin_set(&w, 256);
 	for (int i = 1; i <= 4; i++) {
@@ -686,7 +689,8 @@ END_TEST
 START_TEST(sampling_per_interface)
 {
 	begin_v9(&w, 1, 0);
-	put_options(300, 2, 11, 34, 1000, 0, 0); /* scope: interface */
+	put_options((struct announcement){
+	    300, 2, 11, {{34, 1000}}}); /* scope: interface */
 	TEMPLATE(&w, 256, {10, 4}, {1, 4});
 	put_data(256, (uint64_t)11 << 32 | 5, 8);
 	put_data(256, (uint64_t)12 << 32 | 6, 8);

@@ -219,7 +219,7 @@ measure(const struct load *l, enum form f, unsigned exporters, double limit)
 	if (rows != n * l->records) {
 		fprintf(stderr, "decode: %llu rows, not %llu\n",
 			(unsigned long long)rows,
-			(unsigned long long)(n * l->records));
+			(unsigned long long)n * l->records);
 		exit(1);
 	}
 	return took * 1e9 / (double)rows;
