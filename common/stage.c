@@ -164,6 +164,23 @@ events_free(struct stage *s)
 	s->base = NULL;
 }
 
+static void
+mask_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(how, &set, NULL);
+}
+
+void
+stage_hold_signals(void)
+{
+	mask_signals(SIG_BLOCK);
+}
+
 int
 stage_run(struct stage *s, int fd, struct err *e)
 {
@@ -177,6 +194,7 @@ stage_run(struct stage *s, int fd, struct err *e)
 	    (s->tick_ms && event_add(s->timer, &tick) != 0)) {
 		err_sys(e, "event loop");
 	} else {
+		mask_signals(SIG_UNBLOCK);
 		event_base_dispatch(s->base);
 		rc = s->failed ? -1 : 0;
 		if (s->failed)

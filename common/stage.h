@@ -46,6 +46,13 @@ struct stage {
 };
 
 /*
+ * The first thing that main does: SIGINT and SIGTERM that come before
+ * stage_run wait for it, so that a Ctrl-C right after the start does not lose
+ * what an earlier stage has received.
+ */
+void stage_hold_signals(void);
+
+/*
  * Runs until the end of input, an error, or a signal as above.  0: input
  * ended, everything was given to object().  -1: err says why, and where a
  * stream is corrupt it names the offset; what came before was given to

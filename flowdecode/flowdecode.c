@@ -217,6 +217,7 @@ main(int argc, char **argv)
 	struct err e = {0};
 	int rc = -1;
 
+	stage_hold_signals();
 	log_init("flowdecode");
 	if (init(&f, &e) == 0) {
 		if (options(&f, argc, argv) != 0)

@@ -311,6 +311,7 @@ main(int argc, char **argv)
 	struct err err = {0};
 	int rc;
 
+	stage_hold_signals();
 	log_init("flowlog");
 	parse(argc, argv, &o);
 	rc = set_up(&f, &o, &err);

@@ -272,6 +272,7 @@ main(int argc, char **argv)
 	bool verbose = false;
 	int rc;
 
+	stage_hold_signals();
 	log_init("flowstore");
 	parse(argc, argv, &o, &verbose);
 	rc = table_root(o.root, root, sizeof(root), &err);
