@@ -65,7 +65,7 @@ def test_addresses(_):
 def test_names(_):
     """what is no name"""
     for name in "", "a b", "a/b", 'a"b', "n" * 64, "ä", "a\nb":
-        shown = name
+        shown = name.replace("\n", "?")
         check_usage([name + "=9"], f"'{shown}' is no binding name: 1 to 63 "
                     "letters, digits, dots, dashes and underscores")
 
