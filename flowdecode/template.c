@@ -96,19 +96,23 @@ templates_grow(struct templates *ts)
 	return 0;
 }
 
+/* Evicts the quarter that was not used for longest, so that a flood of
+ * templates does not cost a search each. */
 static void
 evict(struct templates *ts, struct plans *plans, struct ledger *l)
 {
-	size_t oldest = 0;
-	uint32_t age = 0;
+	uint32_t oldest = 0;
 
 	for (size_t i = 0; i <= ts->mask; i++)
-		if (ts->slots[i].id && ts->clock - ts->slots[i].used >= age) {
-			age = ts->clock - ts->slots[i].used;
-			oldest = i;
+		if (ts->slots[i].id && ts->clock - ts->slots[i].used > oldest)
+			oldest = ts->clock - ts->slots[i].used;
+	/* slots move as others are dropped: look at each until it stays */
+	for (size_t i = 0; i <= ts->mask; i++)
+		while (ts->slots[i].id &&
+		       ts->clock - ts->slots[i].used >= oldest - oldest / 4) {
+			slot_drop(ts, plans, i);
+			l->n[LEDGER_TEMPLATES_EVICTED]++;
 		}
-	slot_drop(ts, plans, oldest);
-	l->n[LEDGER_TEMPLATES_EVICTED]++;
 }
 
 /* PLAN's reference becomes the table's. */

@@ -2,9 +2,11 @@
 /*
  * Runs a fuzz target without libFuzzer:
  *
- *	replay-TARGET FILE...		each file once
- *	replay-TARGET -r SEED N		N random inputs
+ *	replay-TARGET [-r SEED N] [FILE|DIRECTORY]...
+ *
+ * N random inputs, then each file once.
  */
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,7 @@ enum { INPUT_MAX = 1 << 16, RANDOM_MAX = 1500 };
 static uint8_t input[INPUT_MAX];
 
 static int
-replay(const char *path)
+replay_file(const char *path)
 {
 	FILE *f = fopen(path, "rb");
 	size_t n;
@@ -30,6 +32,26 @@ replay(const char *path)
 	fclose(f);
 	LLVMFuzzerTestOneInput(input, n);
 	return 0;
+}
+
+static int
+replay(const char *path)
+{
+	char name[4096];
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+	int rc = 0;
+
+	if (!dir)
+		return replay_file(path);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+		rc |= replay_file(name);
+	}
+	closedir(dir);
+	return rc;
 }
 
 /* Small numbers are likelier: they are what steps and lengths are made of. */
@@ -52,13 +74,14 @@ run_random(unsigned seed, long n)
 int
 main(int argc, char **argv)
 {
-	int rc = 0;
+	int rc = 0, i = 1;
 
-	if (argc == 4 && strcmp(argv[1], "-r") == 0) {
-		run_random((unsigned)atoi(argv[2]), atol(argv[3]));
-		return 0;
+	if (argc >= 4 && strcmp(argv[1], "-r") == 0) {
+		run_random((unsigned)strtoul(argv[2], NULL, 10),
+			   strtol(argv[3], NULL, 10));
+		i = 4;
 	}
-	for (int i = 1; i < argc; i++)
+	for (; i < argc; i++)
 		rc |= replay(argv[i]);
 	return rc;
 }
