@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,9 @@ enum { DATA_MODE = 0640, LOCK_MODE = 0660 };
 /* What one transaction may add before the size is looked at again. */
 #define MAP_SLACK (UINT64_C(2) << 30)
 
+/* Less than this is a full disk. */
+#define DISK_FULL (UINT64_C(16) << 20)
+
 static const char newborn[] = ".new.flow";
 
 static int64_t
@@ -31,19 +35,29 @@ now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+/* A write that is cut short by a full disk comes back from LMDB as EIO. */
+static bool
+is_disk_full(const struct segment *s, int rc)
+{
+	struct statvfs v;
+
+	if (rc == ENOSPC || rc == EDQUOT)
+		return true;
+	return rc == EIO && statvfs(s->dir, &v) == 0 &&
+	       (uint64_t)v.f_bavail * v.f_frsize < DISK_FULL;
+}
+
 static int
 err_lmdb(struct err *e, int rc, const struct segment *s, const char *what)
 {
-	const char *why = mdb_strerror(rc);
+	bool full = is_disk_full(s, rc);
 
-	err_set(e, "cannot %s segment %08u of %s: %s", what,
-		(unsigned)s->number, s->dir, why);
-	if (rc == ENOSPC)
-		err_set(e,
-			"cannot %s segment %08u of %s: %s: make room and "
-			"start again, what was committed is safe",
-			what, (unsigned)s->number, s->dir, why);
-	e->code = rc > 0 ? rc : EIO;
+	err_set(e, "cannot %s segment %08u of %s: %s%s", what,
+		(unsigned)s->number, s->dir,
+		full ? strerror(ENOSPC) : mdb_strerror(rc),
+		full ? "; make room and start again, what was committed is safe"
+		     : "");
+	e->code = full ? ENOSPC : rc > 0 ? rc : EIO;
 	return -1;
 }
 

@@ -15,7 +15,7 @@
 #include "flowstore/segment.h"
 
 enum {
-	COMMIT_MS = 800,   /* how long a record waits for a commit at most */
+	COMMIT_MS = 500,   /* how long a record waits for a commit at most */
 	COMMIT_BLOCKS = 8, /* full blocks that wait for one */
 	PIECES_MAX = 16,
 	PIECE_RATIO = 4, /* how much larger a piece is than the next */
