@@ -360,14 +360,31 @@ find_records(struct decoder *d, const struct plan *plan, struct reader *r)
 	return run;
 }
 
+/* The header of IPFIX has no uptime, but the exporter may have told when it
+ * began. */
+static void
+set_uptime(struct message *m)
+{
+	int64_t init_ms = m->exporter->init_ms;
+
+	if (m->version == 10 && init_ms)
+		m->clock.uptime =
+		    (uint32_t)(m->clock.export_us / 1000 - init_ms);
+}
+
 static void
 learn(struct message *m, const struct plan *plan, struct run run)
 {
 	m->records += run.n;
 	m->exporter->ledger.n[LEDGER_RECORDS_OPTIONS] += run.n;
-	for (; run.n > 0; run = run_skip(run, plan, 1))
+	for (; run.n > 0; run = run_skip(run, plan, 1)) {
 		sampling_learn(&m->exporter->sampling, plan, run.base,
 			       run.cells);
+		if (plan->init != NO_FIELD)
+			m->exporter->init_ms = (int64_t)plan_uint(
+			    plan, run.base, run.cells, plan->init);
+	}
+	set_uptime(m);
 }
 
 static int
@@ -380,6 +397,13 @@ take_data(struct decoder *d, struct message *m, uint16_t id, struct reader body)
 		count(m, LEDGER_SETS_EXPIRED);
 		m->unknown = true;
 		return 0;
+	}
+	if (plan->uptimes && m->version == 10 && m->exporter->init_ms &&
+	    !(plan->flags & (PLAN_UPTIME | PLAN_OPTIONS))) {
+		plan = templates_reflag(&m->exporter->templates, d->plans, id,
+					plan->flags | PLAN_UPTIME);
+		if (!plan)
+			return err_set(m->err, "out of memory for a template");
 	}
 	run = find_records(d, plan, &body);
 	if (plan->flags & PLAN_OPTIONS)
@@ -614,6 +638,7 @@ take_ipfix(struct decoder *d, struct message *m)
 		return refuse(d, m, LEDGER_BAD_HEADER);
 	if (meet(d, m, 10, domain) != 0)
 		return -1;
+	set_uptime(m);
 	if (length != m->dg->len)
 		count_bad(d, m, LEDGER_BAD_LENGTH, 1);
 	if (length < m->dg->len) {

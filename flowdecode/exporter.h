@@ -46,6 +46,7 @@ struct exporter {
 	bool settled;
 	struct templates templates;
 	struct sampling sampling;
+	int64_t init_ms; /* when its uptime began, since 1970; 0: not known */
 	struct sequence sequence;
 	struct ledger ledger;
 };

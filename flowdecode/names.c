@@ -225,8 +225,8 @@ static const struct end start = {"start_time", START_NS, START_DELTA, FIRST};
 static const struct end stop = {"end_time", END_NS, END_DELTA, LAST};
 
 static void
-derive(struct names *names, bool v9, const struct wire_field *f, uint16_t n,
-       const struct end *end)
+derive(struct names *names, bool uptimes, const struct wire_field *f,
+       uint16_t n, const struct end *end)
 {
 	uint16_t ns = field_of(f, n, end->ns, 8, 8);
 	uint16_t delta = field_of(f, n, end->delta, 4, 4);
@@ -245,7 +245,7 @@ derive(struct names *names, bool v9, const struct wire_field *f, uint16_t n,
 		add(names, end->name, (struct form){COPY_INIT, COL_TIME},
 		    uptime)
 		    ->aux = init;
-	else if (uptime != NO_FIELD && v9)
+	else if (uptime != NO_FIELD && uptimes)
 		add(names, end->name, (struct form){COPY_UPTIME, COL_TIME},
 		    uptime);
 }
@@ -272,9 +272,11 @@ derive_by_duration(struct names *names, const struct wire_field *f, uint16_t n,
 }
 
 void
-names_make(struct names *names, bool v9, const struct wire_field *f, uint16_t n)
+names_make(struct names *names, uint32_t flags, const struct wire_field *f,
+	   uint16_t n)
 {
 	bool done[PLAN_FIELDS_MAX] = {false};
+	bool v9 = flags & PLAN_V9, uptimes = flags & (PLAN_V9 | PLAN_UPTIME);
 
 	names->n = 0;
 	memset(names->slots, 0, sizeof(names->slots));
@@ -283,8 +285,8 @@ names_make(struct names *names, bool v9, const struct wire_field *f, uint16_t n)
 	for (uint16_t i = 0; i < n; i++)
 		if (!done[i])
 			add_field(names, v9, &f[i], i);
-	derive(names, v9, f, n, &start);
-	derive(names, v9, f, n, &stop);
+	derive(names, uptimes, f, n, &start);
+	derive(names, uptimes, f, n, &stop);
 	derive_by_duration(names, f, n, start.name, stop.name, true);
 	derive_by_duration(names, f, n, stop.name, start.name, false);
 }

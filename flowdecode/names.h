@@ -36,6 +36,8 @@ struct names {
 	uint16_t slots[NAMES_SLOTS]; /* index + 1, by hash of the name */
 };
 
-void names_make(struct names *, bool v9, const struct wire_field *, uint16_t n);
+/* FLAGS are the plan's. */
+void names_make(struct names *, uint32_t flags, const struct wire_field *,
+		uint16_t n);
 
 #endif

@@ -127,6 +127,10 @@ find_meanings(struct plan *p)
 		if (v9_scope)
 			continue;
 		switch (f->id) {
+		case 21:
+		case 22:
+			p->uptimes = true;
+			break;
 		case 10:
 			p->input = i;
 			break;
@@ -368,7 +372,7 @@ make(struct plan *p, struct names *names, struct field *f, struct piles *piles,
 {
 	size_t n;
 
-	names_make(names, p->flags & PLAN_V9, p->fields, p->n);
+	names_make(names, p->flags, p->fields, p->n);
 	n = list_fields(p, names, f);
 	p->made = true;
 	if (piles_get(piles, f, n, &p->pile, e) != 0) {

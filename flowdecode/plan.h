@@ -40,6 +40,7 @@ enum {
 	PLAN_V9 = 1,	  /* v9's names, and an uptime in the header */
 	PLAN_OPTIONS = 2, /* options data: no records are made of it */
 	PLAN_V6 = 4,	  /* the exporter's address is IPv6 */
+	PLAN_UPTIME = 8,  /* IPFIX: when the uptime began is known */
 };
 
 struct wire_field {
@@ -89,6 +90,7 @@ struct plan {
 	/* of a record: its length, or the least it can have */
 	uint32_t length;
 	bool variable;
+	bool uptimes; /* has fields that count from the start of the system */
 	uint16_t segments_n;
 	struct segment *segments;
 	struct place *places; /* of the fields */

@@ -34,13 +34,29 @@ templates_find(struct templates *ts, uint16_t id)
 	return t->plan;
 }
 
+struct plan *
+templates_reflag(struct templates *ts, struct plans *plans, uint16_t id,
+		 uint32_t flags)
+{
+	struct template *t = &ts->slots[slot_of(ts, id)];
+	struct plan *old = t->plan;
+	struct plan *plan =
+	    plans_get(plans, flags, old->fields, old->n, old->scopes);
+
+	if (!plan)
+		return NULL;
+	t->plan = plan;
+	plans_put(plans, old);
+	return plan;
+}
+
 /* Takes a slot out and moves up those behind it that belong before it. */
 static void
 slot_drop(struct templates *ts, struct plans *plans, size_t at)
 {
 	size_t next = at;
 
-	ts->bytes -= ts->slots[at].plan->bytes;
+	ts->bytes -= ts->slots[at].bytes;
 	plans_put(plans, ts->slots[at].plan);
 	for (;;) {
 		next = (next + 1) & ts->mask;
@@ -130,7 +146,10 @@ put(struct templates *ts, struct plans *plans, uint16_t id, struct plan *plan,
 	    templates_grow(ts) != 0)
 		return -1;
 	t = &ts->slots[slot_of(ts, id)];
-	*t = (struct template){.id = id, .used = ++ts->clock, .plan = plan};
+	*t = (struct template){.id = id,
+			       .used = ++ts->clock,
+			       .bytes = (uint32_t)plan->bytes,
+			       .plan = plan};
 	ts->bytes += plan->bytes;
 	ts->n++;
 	return 0;

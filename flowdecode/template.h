@@ -23,8 +23,9 @@ enum {
 
 struct template
 {
-	uint16_t id;   /* 0: free; real ones are 256 and above */
-	uint32_t used; /* for eviction: the larger, the later */
+	uint16_t id;	/* 0: free; real ones are 256 and above */
+	uint32_t used;	/* for eviction: the larger, the later */
+	uint32_t bytes; /* of the plan when it was put here */
 	struct plan *plan;
 };
 
@@ -40,6 +41,10 @@ void templates_clear(struct templates *, struct plans *);
 
 /* The plan of a template; NULL if it is not known. */
 struct plan *templates_find(struct templates *, uint16_t id);
+
+/* The same template with other flags of its plan. NULL when memory is out. */
+struct plan *templates_reflag(struct templates *, struct plans *, uint16_t id,
+			      uint32_t flags);
 
 /*
  * Takes in the body of a set of templates, and counts them in the ledger.

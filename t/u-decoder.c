@@ -230,6 +230,22 @@ START_TEST(redefinition)
 }
 END_TEST
 
+/* As exporters do all day: nothing adds up in the bounds. */
+START_TEST(templates_sent_again_and_again)
+{
+	for (uint32_t i = 0; i < 30000; i++) {
+		begin_v9(&w, 1, i);
+		TEMPLATE(&w, 256, {7, 2});
+		TEMPLATE(&w, 257, {7, 2}, {1, 4 + i % 2});
+		put_data(256, i, 2);
+		put_data(257, 1, 6 + i % 2);
+		send_only(&f, &w);
+	}
+	ck_assert_uint_eq(counted(&f, LEDGER_RECORDS), 60000);
+	ck_assert_uint_eq(counted(&f, LEDGER_TEMPLATES_EVICTED), 0);
+}
+END_TEST
+
 START_TEST(withdrawal)
 {
 	begin_ipfix(&w, 1, 0);
@@ -575,6 +591,44 @@ START_TEST(times_that_are_worked_out)
 	send_wire(&f, &w);
 	check_type(0, "start_time", COL_NULL);
 	check_type(0, "first", COL_U32);
+}
+END_TEST
+
+static void
+check_start(uint32_t row, int64_t want_us)
+{
+	ck_assert_int_eq(value_of(&f, row, "start_time").i, want_us);
+}
+
+/* IPFIX exporters tell in options when their uptime began. */
+START_TEST(start_of_the_system_in_options)
+{
+	uint64_t init_ms = (uint64_t)SECS * 1000 - 5000000000; /* 57.9 days */
+
+	begin_ipfix(&w, 1, 0);
+	TEMPLATE(&w, 256, {22, 4}, {21, 4});
+	put_data(256, 1, 8);
+	begin_set(&w, 3);
+	put(&w, 300, 2);
+	put(&w, 2, 2);
+	put(&w, 1, 2);
+	put(&w, 0x00950004, 4); /* observationDomainId */
+	put(&w, 0x00a00008, 4);
+	end_set(&w);
+	begin_set(&w, 300);
+	put(&w, 1, 4);
+	put(&w, init_ms, 8);
+	end_set(&w);
+	/* wrapped once: a second before the export */
+	put_data(256, (5000000000 - 1000) % (1ull << 32) << 32 | 0, 8);
+	send_wire(&f, &w);
+	check_type(0, "start_time", COL_NULL);
+	check_start(1, base_us - 1000000);
+	/* and in datagrams to come */
+	begin_ipfix(&w, 1, 3);
+	put_data(256, (5000000000 + 500) % (1ull << 32) << 32 | 0, 8);
+	send_wire(&f, &w);
+	check_start(2, base_us + 500000);
 }
 END_TEST
 
@@ -936,6 +990,7 @@ add_numbers(TCase *t)
 	tcase_add_test(t, uptime_difference_is_signed);
 	tcase_add_test(t, absolute_times);
 	tcase_add_test(t, times_that_are_worked_out);
+	tcase_add_test(t, start_of_the_system_in_options);
 	tcase_add_test(t, times_past_the_end_of_time);
 	tcase_add_test(t, sampling_is_announced_and_never_multiplied);
 	tcase_add_test(t, sampling_per_sampler);
@@ -964,6 +1019,7 @@ main(void)
 	tcase_add_test(t, several_templates_in_a_set);
 	tcase_add_test(t, templates_are_of_exporter_version_and_source);
 	tcase_add_test(t, redefinition);
+	tcase_add_test(t, templates_sent_again_and_again);
 	tcase_add_test(t, withdrawal);
 	add_numbers(t);
 	tcase_add_test(t, batches_of_4096_rows);
