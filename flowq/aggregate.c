@@ -166,6 +166,11 @@ sum_add(const struct agg_rows *r, size_t offset, const struct vec *v)
 
 	if (v->type == TYPE_NULL)
 		return 0;
+	if (!r->index && !v->null) {
+		add64(r->base + offset + 8, r->n);
+		*r->overflow |= sum_window(r->base + offset, v, r->n);
+		return 0;
+	}
 	for (uint32_t i = 0; i < r->n; i++) {
 		char *p = state_of(r, offset, i);
 

@@ -133,7 +133,9 @@ group_plan_init(struct group_plan *p, const struct source *src)
 					     : 8;
 	p->stride = p->key_size;
 	for (size_t i = 0; i < p->naggs; i++) {
-		aggregate_compact(&p->aggs[i]);
+		/* A group has rows: without keys there may be none. */
+		if (p->nkeys)
+			aggregate_compact(&p->aggs[i]);
 		p->aggs[i].offset = p->stride;
 		p->stride += p->aggs[i].ops->size;
 	}

@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Generated queries give what sqlite3 says of the same rows."""
+import ipaddress
+import json
+import os
+import random
+import sqlite3
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import flowq_rows as fr
+
+SEED = 20261123
+QUERIES = 400
+ROWS = 3000
+NUMBERS = ['src_port', 'dst_port', 'protocol', 'octet_count', 'packet_count',
+           'tcp_flags', 'src_as']
+ADDRESSES = ['src_addr', 'dst_addr']
+COLUMNS = NUMBERS + ADDRESSES + ['interface_name', '_time']
+
+
+def address(text):
+    return int(ipaddress.ip_address(text))
+
+
+def database(rows):
+    db = sqlite3.connect(':memory:')
+    db.execute('create table t (%s)' % ', '.join('"%s"' % c for c in COLUMNS))
+    for r in rows:
+        v = [r.get(c) for c in COLUMNS]
+        for i, c in enumerate(COLUMNS):
+            if c in ADDRESSES and v[i] is not None:
+                v[i] = address(v[i])
+        db.execute('insert into t values (%s)' % ','.join('?' * len(v)), v)
+    return db
+
+
+class Generator:
+    """Pairs of a query and the SQL that means the same."""
+
+    def __init__(self, rng):
+        self.rng = rng
+
+    def number(self):
+        return self.rng.choice([0, 1, 6, 17, 22, 53, 80, 100, 443, 1000, 8080,
+                                30000, 64512, 65535, 65536, 1 << 20, 1 << 33])
+
+    def value(self, depth=0):
+        """A numeric expression."""
+        k = self.rng.randrange(6 if depth < 2 else 2)
+        if k < 2 or depth > 2:
+            c = self.rng.choice(NUMBERS)
+            return c, c
+        if k == 2:
+            n = str(self.number())
+            return n, n
+        a, sa = self.value(depth + 1)
+        b, sb = self.value(depth + 1)
+        op = self.rng.choice(['+', '-', '*', '%'])
+        if op == '%':
+            n = str(self.rng.choice([0, 2, 3, 7, 100]))
+            return '(%s) %% %s' % (a, n), '(%s) %% %s' % (sa, n)
+        if op == '*':
+            n = str(self.rng.choice([2, 8, 100]))
+            return '(%s) * %s' % (a, n), '(%s) * %s' % (sa, n)
+        return '(%s %s %s)' % (a, op, b), '(%s %s %s)' % (sa, op, sb)
+
+    def leaf(self):
+        rng = self.rng
+        k = rng.randrange(10)
+        if k < 3:
+            c, n = rng.choice(NUMBERS), self.number()
+            op = rng.choice(['==', '!=', '<', '<=', '>', '>='])
+            if rng.random() < 0.2:
+                flip = {'<': '>', '>': '<', '<=': '>=', '>=': '<='}
+                return ('%d %s %s' % (n, op, c),
+                        '%s %s %d' % (c, flip.get(op, op), n))
+            return '%s %s %d' % (c, op, n), '%s %s %d' % (c, op, n)
+        if k == 3:
+            a, sa = self.value()
+            b, sb = self.value()
+            op = rng.choice(['==', '!=', '<', '<=', '>', '>='])
+            return '%s %s %s' % (a, op, b), '%s %s %s' % (sa, op, sb)
+        if k == 4:
+            c = rng.choice(NUMBERS)
+            some = ', '.join(str(self.number())
+                             for _ in range(rng.randrange(1, 5)))
+            no = rng.choice(['', 'not '])
+            return '%s %sin (%s)' % (c, no, some), \
+                '%s %sin (%s)' % (c, no, some)
+        if k == 5:
+            c = rng.choice(ADDRESSES)
+            net = rng.choice(['10.0.0.0/8', '10.1.0.0/16', '10.2.3.0/24',
+                              '192.168.1.0/24', '192.168.0.4/30',
+                              '0.0.0.0/0', '10.1.1.1/32'])
+            n = ipaddress.ip_network(net)
+            lo, hi = int(n[0]), int(n[-1])
+            return '%s in %s' % (c, net), \
+                '%s between %d and %d' % (c, lo, hi)
+        if k == 6:
+            c = rng.choice(ADDRESSES)
+            a = '10.%d.%d.%d' % (rng.randrange(3), rng.randrange(4),
+                                 rng.randrange(30))
+            op = rng.choice(['==', '!=', '<', '>='])
+            return '%s %s %s' % (c, op, a), '%s %s %d' % (c, op, address(a))
+        if k == 7:
+            c = rng.choice(NUMBERS + ['interface_name', 'src_addr'])
+            f, sql = rng.choice([('isnull', 'is null'),
+                                 ('isnotnull', 'is not null')])
+            return '%s(%s)' % (f, c), '%s %s' % (c, sql)
+        if k == 8:
+            s = rng.choice(['eth0', 'wan', '', 'nope'])
+            op = rng.choice(['==', '!=', '<', '>'])
+            return 'interface_name %s "%s"' % (op, s), \
+                "interface_name %s '%s'" % (op, s)
+        s = rng.choice(['eth*', '*0', '*t*', '*'])
+        return 'interface_name == "%s"' % s, \
+            "interface_name glob '%s'" % s
+
+    def condition(self, depth=0):
+        k = self.rng.randrange(5 if depth < 3 else 2)
+        if k < 2:
+            return self.leaf()
+        if k == 2:
+            a, sa = self.condition(depth + 1)
+            return 'not (%s)' % a, 'not (%s)' % sa
+        word = 'and' if k == 3 else 'or'
+        parts = [self.condition(depth + 1)
+                 for _ in range(self.rng.randrange(2, 4))]
+        return ('(%s)' % (' %s ' % word).join(p[0] for p in parts),
+                '(%s)' % (' %s ' % word).join(p[1] for p in parts))
+
+    def aggregate(self):
+        k = self.rng.randrange(7)
+        if k == 0:
+            return 'count', 'count(*)'
+        a, sa = self.value(1)
+        f = self.rng.choice(['count', 'sum', 'avg', 'min', 'max'])
+        if f == 'avg':
+            return 'avg(%s)' % a, 'avg(%s)' % sa
+        return '%s(%s)' % (f, a), '%s(%s)' % (f, sa)
+
+    def stats(self):
+        keys = self.rng.sample(
+            ['src_addr', 'dst_addr', 'dst_port', 'protocol', 'tcp_flags',
+             'src_as', 'interface_name', 'src_port % 10'],
+            self.rng.randrange(0, 4))
+        aggs = []
+        for i in range(self.rng.randrange(1, 4)):
+            q, s = self.aggregate()
+            aggs.append(('%s as a%d' % (q, i), '%s as a%d' % (s, i)))
+        return keys, aggs
+
+
+def comparable(v):
+    if isinstance(v, float):
+        return float('%.10g' % v)
+    return v
+
+
+def same(a, b):
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)) and \
+            (isinstance(a, float) or isinstance(b, float)):
+        return abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1)
+    return a == b
+
+
+def normal(row, names):
+    return [address(row[n]) if n in ADDRESSES and row[n] is not None
+            else row[n] for n in names]
+
+
+def order(row):
+    return [(v is not None, isinstance(v, str), v if v is not None else 0)
+            for v in row]
+
+
+def one(root, db, g):
+    """A description if flowq and sqlite differ, else None."""
+    rng = g.rng
+    query, where = 'table t', ''
+    if rng.random() < 0.85:
+        c, sql = g.condition()
+        query += ' | search ' + c
+        where = ' where ' + sql
+    if rng.random() < 0.7:
+        keys, aggs = g.stats()
+        names = ['k%d' % i for i in range(len(keys))] + \
+            ['a%d' % i for i in range(len(aggs))]
+        query += ' | stats ' + ', '.join(a[0] for a in aggs)
+        if keys:
+            query += ' by ' + ', '.join('%s as k%d' % (k, i)
+                                        for i, k in enumerate(keys))
+        sql = 'select %s from t%s' % (', '.join(
+            ['%s as k%d' % (k, i) for i, k in enumerate(keys)] +
+            [a[1] for a in aggs]), where)
+        if keys:
+            sql += ' group by ' + ', '.join(
+                str(i + 1) for i in range(len(keys)))
+        addresses = {'k%d' % i for i, k in enumerate(keys)
+                     if k in ADDRESSES}
+        ordered = False
+        if keys and rng.random() < 0.4:
+            n = rng.randrange(1, 12)
+            down = rng.choice(['', '-'])
+            query += ' | sort limit=%d %sa0, %s' % (
+                n, down, ', '.join(names[:len(keys)]))
+            sql += ' order by a0%s, %s limit %d' % (
+                ' desc' if down else '', ', '.join(names[:len(keys)]), n)
+            ordered = True
+        elif keys:
+            sql += ' order by ' + ', '.join(names[:len(keys)])
+            ordered = True
+    else:
+        names = rng.sample(COLUMNS[:-1], rng.randrange(1, 5))
+        addresses = set(names) & set(ADDRESSES)
+        query += ' | fields ' + ', '.join(names)
+        sql = 'select %s from t%s' % (', '.join(names), where)
+        ordered = False
+        if rng.random() < 0.5:
+            n = rng.randrange(1, 50)
+            downs = [rng.choice(['', '-']) for _ in names]
+            query += ' | sort limit=%d %s' % (n, ', '.join(
+                d + c for d, c in zip(downs, names)))
+            sql += ' order by %s limit %d' % (', '.join(
+                c + (' desc' if d else '') for d, c in zip(downs, names)), n)
+            ordered = True
+    rc, out, err = fr.ask(root, query, '--format', 'json', '-q')
+    if rc != 0:
+        return '%s\nexit %d: %s' % (query, rc, err)
+    got = []
+    for line in out.splitlines():
+        row = json.loads(line)
+        got.append([address(row[n]) if n in addresses and row[n] is not None
+                    else row[n] for n in names])
+    want = [list(r) for r in db.execute(sql)]
+    if not ordered:
+        got.sort(key=order)
+        want.sort(key=order)
+    if len(got) != len(want):
+        return '%s\n%s\n%d rows, not %d' % (query, sql, len(got), len(want))
+    for a, b in zip(got, want):
+        if not all(same(x, y) for x, y in zip(a, b)):
+            return '%s\n%s\n%r, not %r' % (query, sql, a, b)
+    return None
+
+
+def main():
+    rows = fr.random_rows(ROWS, SEED)
+    db = database(rows)
+    bad = []
+    with tempfile.TemporaryDirectory() as root:
+        # Several writers: blocks that overlap in time, of several shapes.
+        for i in range(0, ROWS, 1000):
+            fr.store(root, 't', rows[i:i + 1000])
+        g = Generator(random.Random(SEED))
+        seen = 0
+        for _ in range(QUERIES):
+            text = one(root, db, g)
+            seen += 1
+            if text:
+                bad.append(text)
+            if len(bad) > 5:
+                break
+    print('1..2')
+    print('%sok 1 - %d generated queries agree with sqlite3' %
+          ('not ' if bad else '', QUERIES))
+    for text in bad:
+        print('# ' + text.replace('\n', '\n#   '))
+    print('%sok 2 - as many were asked' % ('' if seen == QUERIES or bad
+                                           else 'not '))
+    return 1 if bad else 0
+
+
+sys.exit(main())
