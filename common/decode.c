@@ -379,30 +379,56 @@ linear(struct decoder *d, size_t n, struct out o)
 	return r;
 }
 
+/*
+ * Values behind codes: the dictionary's, and for the code after its last the
+ * escaped ones in turn.  Those lie behind the dictionary, so that each value
+ * is one load with no branch: which code comes next can not be foretold.
+ */
+#define ESCAPED(type)                                                          \
+	static void escaped_##type(const uint32_t *code, size_t n,             \
+				   const type *v, uint32_t entries, type *out) \
+	{                                                                      \
+		uint32_t done = 0;                                             \
+                                                                               \
+		for (size_t i = 0; i < n; i++) {                               \
+			uint32_t next = code[i] == entries;                    \
+                                                                               \
+			out[i] = v[code[i] + (done & (0 - next))];             \
+			done += next;                                          \
+		}                                                              \
+	}
+
+ESCAPED(uint32_t)
+ESCAPED(uint64_t)
+
 static int
 escape(struct decoder *d, size_t n, struct out o)
 {
-	size_t entries = count(d, ENC_ESCAPE_MAX), e = count(d, n), at = 0;
-	struct out dict = take(d, entries, o.wide);
-	struct out code = take(d, n, false), rest = take(d, e, o.wide);
+	size_t entries = count(d, ENC_ESCAPE_MAX), e = count(d, n);
+	struct out dict = take(d, entries + e, o.wide), rest = dict;
+	struct out code = take(d, n, false);
+	const uint32_t *c = code.p;
+	uint32_t past = 0, escapes = 0, last = (uint32_t)entries;
 
-	if (!dict.p || !code.p || !rest.p || vector(d, n, code) != 0 ||
-	    vector(d, entries, dict) != 0 || vector(d, e, rest) != 0)
+	if (!dict.p || !code.p || vector(d, n, code) != 0 ||
+	    vector(d, entries, dict) != 0)
+		return -1;
+	rest.p = (char *)dict.p + entries * (o.wide ? 8 : 4);
+	if (vector(d, e, rest) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		size_t c = ((uint32_t *)code.p)[i];
-		struct out from = c < entries ? dict : rest;
-
-		if (c > entries || (c == entries && at == e))
-			return decode_fail(d, "a code past the dictionary");
-		if (c == entries)
-			c = at++;
-		if (o.wide)
-			((uint64_t *)o.p)[i] = ((uint64_t *)from.p)[c];
-		else
-			((uint32_t *)o.p)[i] = ((uint32_t *)from.p)[c];
+		past += c[i] > last;
+		escapes += c[i] == last;
 	}
-	return at == e ? 0 : decode_fail(d, "escaped values left over");
+	if (past || escapes > e)
+		return decode_fail(d, "a code past the dictionary");
+	if (escapes != e)
+		return decode_fail(d, "escaped values left over");
+	if (o.wide)
+		escaped_uint64_t(c, n, dict.p, last, o.p);
+	else
+		escaped_uint32_t(c, n, dict.p, last, o.p);
+	return 0;
 }
 
 static int
