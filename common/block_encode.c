@@ -132,6 +132,8 @@ stat_integers(const struct source *s, const uint64_t *v,
 	      const struct bits_scan *scan, struct column_stat *st)
 {
 	const int64_t safe = INT64_MAX / BATCH_ROWS_MAX;
+	/* The scan is signed: 2^64 - 1 is -1 to it. */
+	const int64_t least = is_signed(s->type) ? -safe : 0;
 
 	st->nulls = s->nulls;
 	if (s->nulls == s->n)
@@ -140,7 +142,7 @@ stat_integers(const struct source *s, const uint64_t *v,
 		stat_floats(s, v, st);
 		return;
 	}
-	if (s->nulls > 0 || scan->min < -safe || scan->max > safe) {
+	if (s->nulls > 0 || scan->min < least || scan->max > safe) {
 		stat_exact(s, v, st);
 	} else {
 		st->has_minmax = true;
