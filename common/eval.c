@@ -430,8 +430,9 @@ vec_cast(struct eval *e, struct vec *v, enum expr_type t)
 	nd.fn = cast_fn(from.type, t);
 	*v = (struct vec){t, from.constant, from.null, NULL};
 	if (!nd.fn)
-		return err_set(e->err, "no %s is a %s",
-			       expr_type_name(from.type), expr_type_name(t));
+		return err_set(e->err, "%s is not %s",
+			       expr_type_article(from.type),
+			       expr_type_article(t));
 	return nd.fn(&c);
 }
 
@@ -903,8 +904,9 @@ node_cast(struct binder *b, struct node *a, enum expr_type t)
 	nd->type = t;
 	nd->fn = cast_fn(a->type, t);
 	if (!nd->fn)
-		return bind_fail(b, NULL, "a %s can not be a %s",
-				 expr_type_name(a->type), expr_type_name(t));
+		return bind_fail(b, NULL, "%s can not be %s",
+				 expr_type_article(a->type),
+				 expr_type_article(t));
 	nd->nullable = a->nullable || nd->fn == cast_sign;
 	nd->args[0] = a;
 	return fold(b, nd);
@@ -1029,9 +1031,9 @@ compare_types(struct binder *b, struct node *nd, const struct expr *at)
 	enum expr_type t = common_type(p[0]->type, p[1]->type);
 
 	if (t == TYPE_NULL || t == TYPE_CIDR)
-		return bind_fail(b, at, "a %s can not be compared with a %s%s",
-				 expr_type_name(p[0]->type),
-				 expr_type_name(p[1]->type),
+		return bind_fail(b, at, "%s can not be compared with %s%s",
+				 expr_type_article(p[0]->type),
+				 expr_type_article(p[1]->type),
 				 p[1]->type == TYPE_CIDR ? " (use in)" : "");
 	/* Integers of both signs compare as they are. */
 	if (t == TYPE_INT)
@@ -1086,8 +1088,8 @@ bind_in_cidr(struct binder *b, struct node *a, const struct literal *cidr,
 	if (a->type == TYPE_NULL)
 		return a;
 	if (!is_address(a->type))
-		return bind_fail(b, at, "a %s is in no network",
-				 expr_type_name(a->type));
+		return bind_fail(b, at, "%s is in no network",
+				 expr_type_article(a->type));
 	nd->type = TYPE_BOOL;
 	nd->nullable = a->nullable;
 	nd->lit = *cidr;
@@ -1142,9 +1144,9 @@ bind_arith(struct binder *b, enum expr_op op, struct node *x, struct node *y,
 	nd->name = signs[op - EXPR_MUL];
 	nd->type = arith_type(op, x->type, y->type);
 	if (nd->type == TYPE_NULL)
-		return bind_fail(b, at, "no %s between a %s and a %s", nd->name,
-				 expr_type_name(x->type),
-				 expr_type_name(y->type));
+		return bind_fail(b, at, "no %s between %s and %s", nd->name,
+				 expr_type_article(x->type),
+				 expr_type_article(y->type));
 	nd->fn = arith_integer;
 	nd->nullable = true;
 	if (nd->type == TYPE_REAL) {
@@ -1238,8 +1240,8 @@ bind_logic(struct binder *b, const struct expr *e)
 			return NULL;
 		if (a->type != TYPE_BOOL && a->type != TYPE_NULL)
 			return bind_fail(b, e->args[i],
-					 "expected a condition, found a %s",
-					 expr_type_name(a->type));
+					 "expected a condition, found %s",
+					 expr_type_article(a->type));
 		nd->args[i] = a;
 		nd->nullable |= a->nullable;
 	}
@@ -1307,8 +1309,8 @@ bind_not(struct binder *b, const struct expr *e)
 		return nd ? a : NULL;
 	if (a->type != TYPE_BOOL)
 		return bind_fail(b, e->args[0],
-				 "expected a condition, found a %s",
-				 expr_type_name(a->type));
+				 "expected a condition, found %s",
+				 expr_type_article(a->type));
 	nd->type = TYPE_BOOL;
 	nd->nullable = a->nullable;
 	nd->fn = eval_not;
@@ -1325,8 +1327,8 @@ bind_neg(struct binder *b, const struct expr *e)
 	if (!nd || !a || a->type == TYPE_NULL)
 		return nd ? a : NULL;
 	if (!is_number(a->type) && a->type != TYPE_DURATION)
-		return bind_fail(b, e, "a %s has no negative",
-				 expr_type_name(a->type));
+		return bind_fail(b, e, "%s has no negative",
+				 expr_type_article(a->type));
 	nd->type = a->type == TYPE_UINT ? TYPE_INT : a->type;
 	nd->nullable = true;
 	nd->name = "-";

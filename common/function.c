@@ -44,8 +44,8 @@ static int
 want(struct binder *b, const struct node *nd, const struct expr *e, size_t i,
      const char *what)
 {
-	bind_fail(b, e->args[i], "%s wants %s here, not a %s", nd->name, what,
-		  expr_type_name(nd->args[i]->type));
+	bind_fail(b, e->args[i], "%s wants %s here, not %s", nd->name, what,
+		  expr_type_article(nd->args[i]->type));
 	return -1;
 }
 
@@ -663,7 +663,7 @@ bind_substr(struct binder *b, struct node *nd, const struct expr *e)
 static int
 bind_typeof(struct binder *b, struct node *nd, const struct expr *e)
 {
-	const char *name = expr_type_name(nd->args[0]->type);
+	const char *name = expr_type_word(nd->args[0]->type);
 	struct literal lit = {.type = TYPE_STRING, .s = {name, strlen(name)}};
 	struct node *l = node_literal(b, &lit);
 

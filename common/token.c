@@ -10,16 +10,40 @@
 
 #include "common/text.h"
 
-static const char *const type_names[TYPES] = {
-    "null",   "boolean",  "number",	  "number",  "number",
-    "time",   "duration", "IPv4 address", "address", "MAC",
-    "string", "bytes",	  "network",
+static const struct type_name {
+	const char *bare, *article, *word;
+} type_names[TYPES] = {
+    [TYPE_NULL] = {"null", "null", "null"},
+    [TYPE_BOOL] = {"condition", "a condition", "boolean"},
+    [TYPE_UINT] = {"number", "a number", "integer"},
+    [TYPE_INT] = {"number", "a number", "integer"},
+    [TYPE_REAL] = {"number", "a number", "real"},
+    [TYPE_TIME] = {"time", "a time", "time"},
+    [TYPE_DURATION] = {"duration", "a duration", "duration"},
+    [TYPE_IPV4] = {"IPv4 address", "an IPv4 address", "ipv4"},
+    [TYPE_IP] = {"address", "an address", "ip"},
+    [TYPE_MAC] = {"MAC address", "a MAC address", "mac"},
+    [TYPE_STRING] = {"string", "a string", "string"},
+    [TYPE_BYTES] = {"bytes", "bytes", "bytes"},
+    [TYPE_CIDR] = {"network", "a network", "network"},
 };
 
 const char *
 expr_type_name(enum expr_type t)
 {
-	return t < TYPES ? type_names[t] : "value";
+	return t < TYPES ? type_names[t].bare : "value";
+}
+
+const char *
+expr_type_article(enum expr_type t)
+{
+	return t < TYPES ? type_names[t].article : "a value";
+}
+
+const char *
+expr_type_word(enum expr_type t)
+{
+	return t < TYPES ? type_names[t].word : "value";
 }
 
 /*

@@ -35,8 +35,10 @@ enum expr_type {
 	TYPES
 };
 
-/* "number", "address" ...: for people. */
+/* "number", and "a number": for people.  "integer": what typeof says. */
 const char *expr_type_name(enum expr_type);
+const char *expr_type_article(enum expr_type);
+const char *expr_type_word(enum expr_type);
 
 struct str {
 	const char *p;

@@ -754,8 +754,8 @@ aggregate_bind(struct binder *b, const char *name, const struct expr *call,
 		a->type = arg->type;
 	} else if (t != TYPE_UINT && t != TYPE_INT && t != TYPE_REAL &&
 		   t != TYPE_DURATION && t != TYPE_NULL) {
-		bind_fail(b, call->args[0], "no %s of a %s", name,
-			  expr_type_name(t));
+		bind_fail(b, call->args[0], "no %s of %s", name,
+			  expr_type_article(t));
 		return -1;
 	} else if (kind == AGG_SUM) {
 		choose_sum(a, t);

@@ -234,7 +234,7 @@ run_stages(struct run *r)
 	if (output_end(r->out, footer ? seconds() - r->start : -1, &r->err))
 		return failure(r);
 	if (overflows)
-		log_line("%llu values did not fit 64 bits and count as null",
+		log_line("values that left 64 bits and count as null: %llu",
 			 (unsigned long long)overflows);
 	return EXIT_DONE;
 }

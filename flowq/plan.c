@@ -111,25 +111,51 @@ distance(const char *a, const char *b, size_t max)
 	return row[m];
 }
 
-static void
-hint(struct plan *p, const char *name)
+/* How many characters two names begin with in common. */
+static size_t
+common_start(const char *a, const char *b)
 {
-	const char *nearest = NULL;
-	size_t best = strlen(name) / 3 + 1;
-	char text[3 * FIELD_NAME_MAX + 80];
+	size_t n = 0;
 
-	/* Empty tables have no fields to miss. */
-	if (!p->hint || p->hints++ >= HINTS_MAX ||
-	    (p->src->ops && p->src->blocks == 0 && source_is_table(p->src)))
-		return;
+	while (a[n] && a[n] == b[n])
+		n++;
+	return n;
+}
+
+/* The visible name that NAME was most likely meant to be, or NULL. */
+static const char *
+nearest_name(const struct plan *p, const char *name)
+{
+	const char *nearest = NULL, *longest = NULL;
+	size_t best = strlen(name) / 3 + 1, start = 3;
+
 	for (size_t i = 0; i < p->ncols; i++) {
-		size_t d = distance(name, p->cols[i].name, best);
+		const char *c = p->cols[i].name;
+		size_t d = distance(name, c, best), s = common_start(name, c);
 
 		if (d <= best && (!nearest || d < best)) {
 			best = d;
-			nearest = p->cols[i].name;
+			nearest = c;
+		}
+		if (s > start) {
+			start = s;
+			longest = c;
 		}
 	}
+	return nearest ? nearest : longest;
+}
+
+static void
+hint(struct plan *p, const char *name)
+{
+	char text[3 * FIELD_NAME_MAX + 80];
+	const char *nearest;
+
+	/* Empty tables have no fields to miss. */
+	if (!p->hint || p->hints++ >= HINTS_MAX ||
+	    (source_is_table(p->src) && p->src->blocks == 0))
+		return;
+	nearest = nearest_name(p, name);
 	snprintf(text, sizeof text, "no row has a field %.*s: it is null%s%s%s",
 		 FIELD_NAME_MAX, name, nearest ? " (did you mean " : "",
 		 nearest ? nearest : "", nearest ? "?)" : "");
@@ -239,8 +265,8 @@ plan_filter(struct plan *p, const struct expr *e)
 		return -1;
 	if (nd->type != TYPE_BOOL && nd->type != TYPE_NULL)
 		return lexer_fail(p->lexer, e->pos,
-				  "expected a condition, found a %s",
-				  expr_type_name(nd->type));
+				  "expected a condition, found %s",
+				  expr_type_article(nd->type));
 	return filter_add(p->filter, nd, p->lexer->err);
 }
 
