@@ -31,11 +31,11 @@ struct bits_ops {
 	/* w from 0 to 32. IN has BITS_PAD bytes after the packed ones. May
 	 * write up to 7 values past n. */
 	void (*unpack32)(const uint8_t *in, size_t n, unsigned w,
-	    uint32_t *out);
+			 uint32_t *out);
 	/* out = base + scale * value, modulo 2^64 and 2^32; w from 0 to 64.
 	 * The same bounds as above. */
 	void (*unpack64)(const uint8_t *in, size_t n, unsigned w, uint64_t base,
-	    uint64_t scale, uint64_t *out);
+			 uint64_t scale, uint64_t *out);
 	void (*affine32)(uint32_t *, size_t n, uint32_t base, uint32_t scale);
 	/* n is 1 at least. */
 	void (*scan)(const uint64_t *v, size_t n, struct bits_scan *);
@@ -70,7 +70,7 @@ struct bits_affine {
 	unsigned shift;
 };
 void bits_pack(uint8_t *out, const uint64_t *v, size_t n, unsigned w,
-    const struct bits_affine *);
+	       const struct bits_affine *);
 
 /* Sorts n values below 2^w; TMP has room for n. */
 void bits_sort(uint64_t *v, uint64_t *tmp, size_t n, unsigned w);

@@ -35,7 +35,7 @@ struct block_out {
  * block is too large.
  */
 int block_encode(struct encoder *, const struct batch *, uint32_t from,
-    uint32_t n, struct block_out *out, struct err *);
+		 uint32_t n, struct block_out *out, struct err *);
 
 /* A head that was read: the part that everyone sees, and where columns lie. */
 struct block_in {
@@ -44,14 +44,14 @@ struct block_in {
 		uint32_t offset, stored;
 		uint64_t checksum;
 		uint8_t encoding; /* enum encoding of its first vector */
-	} *places;
+	} * places;
 	uint64_t body; /* bytes */
 };
 
 /* Reads and checks a head. The shape is interned in SHAPES. Freed by
  * block_in_free. */
 int block_parse(const void *head, size_t len, struct shapes *,
-    struct block_in **, struct err *);
+		struct block_in **, struct err *);
 void block_in_free(struct block_in *);
 
 /*
@@ -59,6 +59,6 @@ void block_in_free(struct block_in *);
  * BODY_LEN must be what the head said (block_in.body).
  */
 int block_column(const struct block_in *, const void *body, size_t col,
-    struct column *, struct err *);
+		 struct column *, struct err *);
 
 #endif

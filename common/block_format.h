@@ -14,12 +14,12 @@
 
 /* All numbers are little-endian. */
 enum {
-	HEAD_SIZE = 40, /* before the sections */
+	HEAD_SIZE = 40,	  /* before the sections */
 	HEAD_SUMMED = 16, /* where what the checksum covers begins */
 	SECTION_SHAPE = 1,
 	SECTION_COLUMNS = 2,
 	SECTION_SIZE = 8, /* of its head */
-	ENTRY_SIZE = 64, /* of a column in SECTION_COLUMNS */
+	ENTRY_SIZE = 64,  /* of a column in SECTION_COLUMNS */
 	ENTRY_MINMAX = 1, /* flags */
 	ENTRY_SUM = 2,
 	STRINGS_PLAIN = 0,
@@ -81,7 +81,7 @@ is_summed(enum col_type t)
 
 /* Finishes a head whose body is encoded: OFFSET and STATS per column. */
 int block_head(struct block_out *, const struct shape *, uint64_t first_id,
-    uint32_t rows, const struct column_stat *, const uint32_t *offset,
-    struct err *);
+	       uint32_t rows, const struct column_stat *,
+	       const uint32_t *offset, struct err *);
 
 #endif

@@ -19,7 +19,7 @@ struct decoder {
 	const uint8_t *p; /* unread bytes are [p, end) */
 	const uint8_t *end;
 	const uint8_t *limit; /* readable up to here, at or after end */
-	const char *bad; /* static text, NULL while all is well */
+	const char *bad;      /* static text, NULL while all is well */
 	const struct bits_ops *ops;
 	uint8_t *scratch; /* free scratch memory is [scratch, scratch_end) */
 	uint8_t *scratch_end;

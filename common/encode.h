@@ -30,12 +30,12 @@ enum encoding {
 	ENC_DELTA = 5,
 	ENC_LINEAR = 6, /* another column of the block, and a residue */
 	ENC_ESCAPE = 7, /* few frequent values, the rest apart */
-	ENC_MAP = 8, /* a value per entry of another column's dictionary */
+	ENC_MAP = 8,	/* a value per entry of another column's dictionary */
 	ENCODINGS
 };
 
 enum {
-	ENC_DEPTH_MAX = 8, /* vectors within vectors */
+	ENC_DEPTH_MAX = 8,    /* vectors within vectors */
 	ENC_REF_ROW = 0xffff, /* of ENC_LINEAR: the index of the row */
 	ENC_ESCAPE_MAX = 255, /* frequent values */
 };
@@ -64,9 +64,9 @@ struct plan {
 	enum encoding kind;
 	double bits; /* estimated size */
 	struct bits_scan scan;
-	uint64_t scale; /* of ENC_PACKED */
-	uint64_t base; /* of ENC_PATCHED */
-	unsigned width; /* of ENC_PACKED and ENC_PATCHED */
+	uint64_t scale;	 /* of ENC_PACKED */
+	uint64_t base;	 /* of ENC_PATCHED */
+	unsigned width;	 /* of ENC_PACKED and ENC_PATCHED */
 	size_t distinct; /* most that pay, of ENC_DICT */
 	size_t frequent; /* of ENC_ESCAPE */
 	uint64_t top[ENC_ESCAPE_MAX];
@@ -85,24 +85,23 @@ void encode_scan(struct encoder *, const uint64_t *v, size_t n, struct plan *);
 void encode_choose(const uint64_t *v, size_t n, struct plan *);
 void encode_plan(struct encoder *, const uint64_t *v, size_t n, struct plan *);
 /* The plan may turn out wrong and is then changed. CODES may be NULL. */
-void encode_vector(struct encoder *, const uint64_t *v, size_t n,
-    struct plan *, struct codes *codes, struct bytes *out);
+void encode_vector(struct encoder *, const uint64_t *v, size_t n, struct plan *,
+		   struct codes *codes, struct bytes *out);
 /* n times the same value. */
 void encode_constant(uint64_t value, struct bytes *out);
 /* Plans and encodes; n may be 0. */
 void encode_any(struct encoder *, const uint64_t *v, size_t n,
-    struct bytes *out);
+		struct bytes *out);
 /* The head of ENC_LINEAR, after which the residue follows:
  * value = ref / div * mul + residue. */
-void encode_linear(unsigned ref, uint64_t mul, uint64_t div,
-    struct bytes *out);
+void encode_linear(unsigned ref, uint64_t mul, uint64_t div, struct bytes *out);
 
 /*
  * The distinct values of v in order of appearance, and for each value its
  * index among them.  Returns how many, or 0 if they are more than max.
  */
 size_t encode_distinct(struct encoder *, const uint64_t *v, size_t n,
-    size_t max, uint64_t *value, uint64_t *code);
+		       size_t max, uint64_t *value, uint64_t *code);
 
 /* The heads of ENC_MAP, after which the vector of values follows, and of
  * ENC_PATCHED, after which the patched vector, and what encode_patches
@@ -111,7 +110,7 @@ void encode_map(unsigned ref, size_t entries, struct bytes *out);
 void encode_patched_head(size_t patches, struct bytes *out);
 /* The rows in AT (ascending; overwritten) have these values instead. */
 void encode_patches(struct encoder *, uint64_t *at, const uint64_t *value,
-    size_t n, struct bytes *out);
+		    size_t n, struct bytes *out);
 
 /* Room for n integers inside the encoder, until the release with the mark
  * that was taken before; NULL if there is none left. */

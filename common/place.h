@@ -17,7 +17,7 @@
 #include "common/err.h"
 
 enum {
-	TABLE_NAME_MAX = 80, /* bytes, before encoding */
+	TABLE_NAME_MAX = 80,			 /* bytes, before encoding */
 	PLACE_NAME_MAX = 3 * TABLE_NAME_MAX + 1, /* encoded, with the NUL */
 	SEGMENT_NAME_MAX = 16,
 	SEGMENT_NUMBER_MAX = 99999999,
@@ -28,17 +28,17 @@ enum {
 #define PLACE_HEADS "heads"
 #define PLACE_DATA "data"
 #define META_VERSION "version" /* u32 */
-#define META_TABLE "table" /* u64: identity of the table */
+#define META_TABLE "table"     /* u64: identity of the table */
 #define META_NEXT_ID "next_id" /* u64 */
-#define META_ROWS "rows" /* u64: in this segment */
-#define META_BLOCKS "blocks" /* u64 */
+#define META_ROWS "rows"       /* u64: in this segment */
+#define META_BLOCKS "blocks"   /* u64 */
 #define META_CREATED "created" /* i64: microseconds since 1970 */
-#define META_STREAM 's' /* then the u64 of the stream */
+#define META_STREAM 's'	       /* then the u64 of the stream */
 
 /* What META_STREAM keeps. */
 struct place_stream {
 	uint64_t number; /* highest that is stored */
-	int64_t time; /* when, microseconds since 1970 */
+	int64_t time;	 /* when, microseconds since 1970 */
 };
 
 /*
@@ -52,7 +52,7 @@ int place_decode(const char *dir, char buf[TABLE_NAME_MAX + 1]);
 
 /* ROOT/encoded NAME. */
 int place_table(const char *root, const char *name, char *buf, size_t size,
-    struct err *);
+		struct err *);
 
 /* "00000001.flow" */
 void place_segment(uint32_t number, char buf[SEGMENT_NAME_MAX]);
@@ -62,6 +62,6 @@ uint32_t place_segment_number(const char *file);
 /* The numbers of the segments in a table's directory, ascending; to be freed.
  * -1: the directory cannot be read. */
 int place_segments(const char *dir, uint32_t **numbers, size_t *n,
-    struct err *);
+		   struct err *);
 
 #endif

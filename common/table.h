@@ -50,7 +50,7 @@ struct column_stat {
 	struct value min, max; /* of the column's type */
 	union {
 		uint64_t usum; /* of unsigned columns */
-		int64_t isum; /* of I64 */
+		int64_t isum;  /* of I64 */
 	};
 	uint32_t stored; /* bytes of the encoded column */
 };
@@ -60,12 +60,12 @@ struct block {
 	uint32_t rows;
 	const struct shape *shape; /* of the struct shapes given at opening */
 	const struct column_stat *stats; /* one per field of the shape */
-	uint64_t bytes; /* stored, all columns and header */
+	uint64_t bytes;			 /* stored, all columns and header */
 };
 
 /* A missing table is an error that names the tables there are. */
 int table_open(struct table **, const char *root, const char *name,
-    struct shapes *, struct err *);
+	       struct shapes *, struct err *);
 void table_close(struct table *);
 
 /* Blocks of the snapshot in storage order (ascending first_id). Headers are
@@ -80,6 +80,6 @@ const struct block *table_block(const struct table *, size_t i);
  * each with its own C.  Verifies the checksum.
  */
 int table_column(const struct table *, size_t i, size_t col, struct column *c,
-    struct err *);
+		 struct err *);
 
 #endif

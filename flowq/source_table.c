@@ -106,10 +106,13 @@ open_matching(struct tables *t, const char *root, const struct table_name *n,
 		}
 	if (rc == 0 && !hits && !n->optional) {
 		char list[ERR_MAX / 2] = "";
+		size_t len = 0;
 
 		for (size_t i = 0; i < count; i++)
-			if (strlen(list) + strlen(names[i]) + 3 < sizeof list)
-				strcat(strcat(list, i ? ", " : ""), names[i]);
+			if (len + strlen(names[i]) + 3 < sizeof list)
+				len += (size_t)snprintf(
+				    list + len, sizeof list - len, "%s%s",
+				    len ? ", " : "", names[i]);
 		rc = err_set(err, "no table matches %s; tables in %s: %s",
 			     n->name, root, *list ? list : "none");
 	}

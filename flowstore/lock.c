@@ -23,11 +23,12 @@ int
 lock_make_dirs(const char *dir, struct err *e)
 {
 	char path[PATH_MAX];
+	size_t len = strlen(dir);
 	struct stat st;
 
-	if (strlen(dir) >= sizeof(path))
+	if (len >= sizeof(path))
 		return err_set(e, "the path %s is too long", dir);
-	strcpy(path, dir);
+	memcpy(path, dir, len + 1);
 	for (char *p = path + 1; *p; p++) {
 		if (*p != '/')
 			continue;

@@ -43,7 +43,7 @@ struct change {
 /* Opens the newest segment of DIR and reads the ledger from it, or makes the
  * first one. SIZE_MAX is when it shall be closed. */
 int segment_open(struct segment *, const char *dir, uint64_t size_max,
-    struct ledger *, struct err *);
+		 struct ledger *, struct err *);
 void segment_close(struct segment *);
 
 /*
@@ -52,7 +52,7 @@ void segment_close(struct segment *);
  * stored.
  */
 int segment_commit(struct segment *, const struct change *, size_t n,
-    struct ledger *, struct err *);
+		   struct ledger *, struct err *);
 
 /* Closes the segment for good and begins the next. */
 int segment_roll(struct segment *, struct ledger *, struct err *);

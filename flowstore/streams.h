@@ -18,7 +18,7 @@ struct stream_mark {
 	uint64_t id;
 	uint64_t number;
 	int64_t time; /* when it was set, microseconds since 1970 */
-	bool dirty; /* not yet written */
+	bool dirty;   /* not yet written */
 };
 
 struct streams {
@@ -33,6 +33,6 @@ void streams_clear(struct streams *);
 uint64_t streams_reached(struct streams *, uint64_t id);
 /* -1: memory is out. */
 int streams_set(struct streams *, uint64_t id, uint64_t number, int64_t time,
-    bool dirty);
+		bool dirty);
 
 #endif

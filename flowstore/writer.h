@@ -27,16 +27,16 @@ struct writer;
 
 struct writer_options {
 	const char *root, *table;
-	const char *host; /* NULL for none */
+	const char *host;      /* NULL for none */
 	uint64_t segment_size; /* bytes; a segment beyond it is closed */
-	int64_t segment_age; /* seconds; and so is one older than this */
+	int64_t segment_age;   /* seconds; and so is one older than this */
 };
 
 struct writer_stats {
-	uint64_t records; /* stored */
+	uint64_t records;    /* stored */
 	uint64_t duplicates; /* had come before */
-	uint64_t dropped; /* of too many shapes */
-	uint64_t blocks; /* full or closed ones */
+	uint64_t dropped;    /* of too many shapes */
+	uint64_t blocks;     /* full or closed ones */
 	uint64_t pieces;
 	uint64_t bytes; /* of blocks and pieces, written */
 	uint64_t commits;

@@ -228,7 +228,7 @@ measure(const struct load *l, enum form f, unsigned exporters, double limit)
 int
 main(int argc, char **argv)
 {
-	double limit = argc > 1 ? atof(argv[1]) : 1;
+	double limit = argc > 1 ? strtod(argv[1], NULL) : 1;
 	struct load *l = malloc(sizeof(*l));
 
 	if (!l)
