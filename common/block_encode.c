@@ -595,7 +595,8 @@ distinct_texts(struct encoder *e, const struct source *s, uint64_t *first,
 		struct text t = text_at(s, i);
 		struct text u = text_at(s, (uint32_t)first[code[i]]);
 
-		if (t.len != u.len || memcmp(t.p, u.p, t.len) != 0)
+		if (t.len != u.len ||
+		    (t.len > 0 && memcmp(t.p, u.p, t.len) != 0))
 			return 0;
 	}
 	return d;
