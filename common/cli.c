@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/cli.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
+#include "common/text.h"
+
+static void __attribute__((noreturn)) end_output(void)
+{
+	if (fflush(stdout) == 0)
+		exit(EXIT_DONE);
+	log_line("cannot write: %m");
+	exit(EXIT_FAILED);
+}
+
 void
 cli_version(const char *tool)
 {
 	printf("%s (flow) %s\n", tool, FLOW_VERSION);
-	exit(fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED);
+	end_output();
 }
 
 void
 cli_help(const char *usage)
 {
 	fputs(usage, stdout);
-	exit(fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED);
+	end_output();
 }
 
 void
@@ -29,11 +41,23 @@ cli_usage(const char *tool, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	text_defuse(text, strlen(text));
 	fprintf(stderr, "%s: %s\nsee %s --help\n", tool, text, tool);
 	exit(EXIT_USAGE);
+}
+
+void
+cli_bad_option(const char *tool, char **argv)
+{
+	const char *at = argv[optind - 1];
+
+	if (strncmp(at, "--", 2) != 0 && optopt > 0 && optopt < 256)
+		cli_usage(tool, "unknown option -%c", optopt);
+	if (optopt == 0)
+		cli_usage(tool, "unknown option %s", at);
+	if (strchr(at, '='))
+		cli_usage(tool, "%s: the option takes no value", at);
+	cli_usage(tool, "%s: a value is missing", at);
 }
 
 char **

@@ -22,6 +22,12 @@ void cli_usage(const char *tool, const char *fmt, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 
 /*
+ * What getopt_long's '?' means, where it was told to be silent with
+ * opterr = 0; exits 2.
+ */
+void cli_bad_option(const char *tool, char **argv) __attribute__((noreturn));
+
+/*
  * Splits "a,b,c" at commas.  The result is one malloc'ed block: an array of
  * *n strings, freed with free().  An empty element is dropped.  NULL when
  * memory is out.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/log.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -9,15 +10,39 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/text.h"
+
 enum { LINE_MAX_BYTES = 1024 };
 
 static const char *tool = "flow";
 static uint64_t skipped; /* lines that a full stderr did not take */
 
+/*
+ * What a program opens takes the lowest number that is free.  If that were
+ * the number of a closed standard descriptor, lines for people would go into
+ * a table.  So it is taken, by something that fails when it is used for what
+ * it is not: reading from the input, writing to the output.
+ */
+static void
+take_standard_descriptors(void)
+{
+	static const int flags[] = {
+	    [STDIN_FILENO] = O_WRONLY,
+	    [STDOUT_FILENO] = O_RDONLY,
+	    [STDERR_FILENO] = O_WRONLY,
+	};
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", flags[fd]) != fd)
+			_exit(1); /* nowhere to say so */
+}
+
 void
 log_init(const char *name)
 {
 	tool = name;
+	take_standard_descriptors();
 }
 
 /* Whether a write of one line will not wait. */
@@ -32,9 +57,7 @@ writable(void)
 static void
 put(char *line, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	text_defuse(line, n);
 	line[n] = '\n';
 	if (write(STDERR_FILENO, line, n + 1) < 0)
 		skipped++;

@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-/* NAME is borrowed for the life of the process. */
+/* NAME is borrowed for the life of the process. Call it before anything is
+ * opened: it also fills the places of standard descriptors that are closed. */
 void log_init(const char *name);
 
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

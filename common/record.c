@@ -159,11 +159,11 @@ static int
 read_field(struct record_reader *r, size_t i, const msgpack_object *name,
 	   const msgpack_object *type, struct err *e)
 {
-	if (name->type != MSGPACK_OBJECT_STR ||
+	if (name->type != MSGPACK_OBJECT_STR || name->via.str.size == 0 ||
 	    name->via.str.size >= FIELD_NAME_MAX ||
 	    memchr(name->via.str.ptr, '\0', name->via.str.size))
-		return err_set(e, "batch: name %zu is no text below %d bytes",
-			       i, FIELD_NAME_MAX);
+		return err_set(e, "batch: name %zu is no text of 1 to %d bytes",
+			       i, FIELD_NAME_MAX - 1);
 	memcpy(r->names[i], name->via.str.ptr, name->via.str.size);
 	r->names[i][name->via.str.size] = '\0';
 	r->fields[i].name = r->names[i];

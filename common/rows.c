@@ -329,10 +329,10 @@ read_pair(struct rows *r, size_t n, const msgpack_object_kv *kv, struct err *e)
 {
 	const msgpack_object_str *key = &kv->key.via.str;
 
-	if (kv->key.type != MSGPACK_OBJECT_STR || key->size >= FIELD_NAME_MAX ||
-	    memchr(key->ptr, '\0', key->size))
-		return err_set(e, "row: a key is no text below %d bytes",
-			       FIELD_NAME_MAX);
+	if (kv->key.type != MSGPACK_OBJECT_STR || key->size == 0 ||
+	    key->size >= FIELD_NAME_MAX || memchr(key->ptr, '\0', key->size))
+		return err_set(e, "row: a key is no text of 1 to %d bytes",
+			       FIELD_NAME_MAX - 1);
 	memcpy(r->names[n], key->ptr, key->size);
 	r->names[n][key->size] = '\0';
 	r->fields[n].name = element_canonical(r->names[n]);

@@ -179,6 +179,27 @@ void
 stage_hold_signals(void)
 {
 	mask_signals(SIG_BLOCK);
+	signal(SIGUSR1, SIG_IGN); /* libevent gives that back after the loop */
+}
+
+static void
+on_first(int sig)
+{
+	(void)sig;
+}
+
+/* After the loop the caller has still to hand on what it holds: the first
+ * signal is spent, as it is in the loop, and the next one kills. */
+static void
+spare_first(void)
+{
+	struct sigaction sa = {
+	    .sa_handler = on_first,
+	    .sa_flags = SA_RESETHAND | SA_RESTART,
+	};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
 }
 
 int
@@ -200,7 +221,11 @@ stage_run(struct stage *s, int fd, struct err *e)
 		if (s->failed)
 			*e = s->err;
 	}
+	mask_signals(SIG_BLOCK); /* not a moment without a handler */
 	events_free(s);
+	if (!s->stopping)
+		spare_first();
+	mask_signals(SIG_UNBLOCK);
 	stream_in_clear(&s->in);
 	return rc;
 }

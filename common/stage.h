@@ -8,7 +8,8 @@
  *  - the first SIGINT (Ctrl-C reaches every stage of a shell pipeline) is left
  *    to the source: input goes on until it ends;
  *  - SIGTERM the same, but input that pauses for a second is the end too;
- *  - a second of either kills at once;
+ *  - a second of either kills at once; one that comes after the end of input,
+ *    while the caller finishes, counts as the first;
  *  - a reader downstream that is gone (an error with code EPIPE) ends the
  *    stage quietly, as `| head` expects.
  */
@@ -48,7 +49,7 @@ struct stage {
 /*
  * The first thing that main does: SIGINT and SIGTERM that come before
  * stage_run wait for it, so that a Ctrl-C right after the start does not lose
- * what an earlier stage has received.
+ * what an earlier stage has received.  SIGUSR1 is ignored outside stage_run.
  */
 void stage_hold_signals(void);
 

@@ -687,3 +687,27 @@ text_utf8(const char *p, size_t len)
 		at += n;
 	}
 }
+
+/* How many bytes at p are a control character, or no character; 0 if neither.
+ */
+static size_t
+not_text(const unsigned char *p, size_t len)
+{
+	if (p[0] < 0x20 || p[0] == 0x7f || utf8_sequence(p, len) == 0)
+		return 1;
+	return p[0] == 0xc2 && p[1] < 0xa0 ? 2 : 0;
+}
+
+void
+text_defuse(char *s, size_t len)
+{
+	unsigned char *p = (unsigned char *)s;
+	size_t n;
+
+	for (size_t at = 0; at < len; at += n) {
+		n = not_text(p + at, len - at);
+		memset(p + at, '?', n);
+		if (n == 0)
+			n = utf8_sequence(p + at, len - at);
+	}
+}

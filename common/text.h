@@ -44,5 +44,8 @@ void ip_from_v4(uint8_t ip[16], uint32_t);
 
 /* The length of the longest prefix that is valid UTF-8. */
 size_t text_utf8(const char *, size_t len);
+/* Makes text fit for a terminal: every byte of a control character (U+0000 to
+ * U+001F, U+007F to U+009F) and every one that is not UTF-8 becomes '?'. */
+void text_defuse(char *, size_t len);
 
 #endif

@@ -153,13 +153,14 @@ options(struct flowdecode *f, int argc, char **argv)
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "hvV", longs, NULL)) != -1) {
 		if (c == 'h')
 			cli_help(usage);
 		if (c == 'V')
 			cli_version("flowdecode");
 		if (c == '?')
-			cli_usage("flowdecode", "unknown option");
+			cli_bad_option("flowdecode", argv);
 		if (c == 'v')
 			f->verbose = true;
 		if (c == 's' && configure_rate(f->decoder, optarg) != 0)

@@ -274,6 +274,7 @@ parse(int argc, char **argv, struct options *o)
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "hvV", longs, NULL)) != -1) {
 		switch (c) {
 		case SOURCE_ID:
@@ -293,7 +294,7 @@ parse(int argc, char **argv, struct options *o)
 		case 'V':
 			cli_version("flowlog");
 		default:
-			exit(EXIT_USAGE);
+			cli_bad_option("flowlog", argv);
 		}
 	}
 	if (optind < argc)

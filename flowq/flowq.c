@@ -88,6 +88,7 @@ parse_options(int argc, char **argv, struct options *o)
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "hqV", longs, NULL)) != -1)
 		switch (c) {
 		case OPT_ROOT:
@@ -115,7 +116,7 @@ parse_options(int argc, char **argv, struct options *o)
 		case 'V':
 			cli_version("flowq");
 		default:
-			cli_usage("flowq", "unknown option");
+			cli_bad_option("flowq", argv);
 		}
 }
 

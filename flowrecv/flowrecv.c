@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -117,7 +118,7 @@ static const struct option long_options[] = {
 };
 
 static void
-option_set(struct options *o, int c)
+option_set(struct options *o, int c, char **argv)
 {
 	switch (c) {
 	case OPT_QUEUE:
@@ -146,7 +147,7 @@ option_set(struct options *o, int c)
 	case 'V':
 		cli_version("flowrecv");
 	default:
-		exit(EXIT_USAGE);
+		cli_bad_option("flowrecv", argv);
 	}
 }
 
@@ -157,8 +158,9 @@ options_read(struct options *o, int argc, char **argv)
 	int c;
 
 	*o = (struct options){.queue = QUEUE_DEFAULT, .buffer = BUFFER_DEFAULT};
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "vhV", long_options, NULL)) != -1)
-		option_set(o, c);
+		option_set(o, c, argv);
 	o->bindings = argv + optind;
 	o->nbindings = (size_t)(argc - optind);
 	if (!o->read && o->nbindings == 0)
@@ -272,6 +274,7 @@ main(int argc, char **argv)
 	struct options o;
 
 	log_init("flowrecv");
+	signal(SIGUSR1, SIG_IGN); /* outside the loop there is no answer */
 	options_read(&o, argc, argv);
 	return o.read ? run_replay(&o) : run_receiver(&o);
 }

@@ -225,6 +225,7 @@ parse(int argc, char **argv, struct writer_options *o, bool *verbose)
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "hvV", longs, NULL)) != -1) {
 		switch (c) {
 		case ROOT:
@@ -247,7 +248,7 @@ parse(int argc, char **argv, struct writer_options *o, bool *verbose)
 		case 'V':
 			cli_version("flowstore");
 		default:
-			exit(EXIT_USAGE);
+			cli_bad_option("flowstore", argv);
 		}
 	}
 	parse_table(argc, argv, o);
