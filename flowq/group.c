@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 typedef unsigned __int128 u128;
+
+enum { HUGE_PAGE = 2 << 20, PREFETCH = 12 };
 
 static inline uint64_t
 get64(const char *p)
@@ -145,6 +148,23 @@ group_plan_init(struct group_plan *p, const struct source *src)
  * Tables.
  */
 
+/* Zeroed. Large tables are hit all over: huge pages spare most TLB misses. */
+static char *
+table_memory(size_t bytes)
+{
+	char *p;
+
+	if (bytes < 2 * HUGE_PAGE)
+		return calloc(1, bytes);
+	bytes = (bytes + HUGE_PAGE - 1) & ~((size_t)HUGE_PAGE - 1);
+	p = aligned_alloc(HUGE_PAGE, bytes);
+	if (!p)
+		return NULL;
+	madvise(p, bytes, MADV_HUGEPAGE);
+	memset(p, 0, bytes);
+	return p;
+}
+
 int
 group_table_init(struct group_table *t, const struct group_plan *plan,
 		 size_t entries, struct err *err)
@@ -152,7 +172,9 @@ group_table_init(struct group_table *t, const struct group_plan *plan,
 	if (plan->mode == GROUP_DENSE)
 		entries = (size_t)1 << plan->bits;
 	*t = (struct group_table){.plan = plan, .mask = entries - 1};
-	t->entries = calloc(entries, plan->stride);
+	if (entries > SIZE_MAX / plan->stride / 2)
+		return err_set(err, "out of memory for %zu groups", entries);
+	t->entries = table_memory(entries * plan->stride);
 	if (!t->entries)
 		return err_set(err, "out of memory for %zu groups", entries);
 	return 0;
@@ -196,10 +218,22 @@ group_used(const struct group_plan *p, const char *entry)
 	return get64(entry) != 0;
 }
 
-static inline size_t
-find64(struct group_table *t, uint64_t key)
+static inline void
+prefetch(const struct group_table *t, uint64_t hash)
 {
-	size_t i = mix(key) & t->mask;
+	__builtin_prefetch(t->entries + (hash & t->mask) * t->plan->stride, 1);
+}
+
+void
+group_prefetch(const struct group_table *t, const char *from)
+{
+	prefetch(t, group_hash(t->plan, from));
+}
+
+static inline size_t
+find64(struct group_table *t, uint64_t key, uint64_t hash)
+{
+	size_t i = hash & t->mask;
 
 	for (;; i = (i + 1) & t->mask) {
 		char *e = t->entries + i * t->plan->stride;
@@ -216,9 +250,9 @@ find64(struct group_table *t, uint64_t key)
 }
 
 static inline size_t
-find128(struct group_table *t, u128 key)
+find128(struct group_table *t, u128 key, uint64_t hash)
 {
-	size_t i = mix128(key) & t->mask;
+	size_t i = hash & t->mask;
 
 	for (;; i = (i + 1) & t->mask) {
 		char *e = t->entries + i * t->plan->stride;
@@ -278,11 +312,11 @@ group_entry(struct group_table *t, const char *from)
 		}
 		break;
 	case GROUP_64:
-		i = find64(t, get64(from));
+		i = find64(t, get64(from), mix(get64(from)));
 		break;
 	case GROUP_128:
 		memcpy(&wide, from, sizeof wide);
-		i = find128(t, wide);
+		i = find128(t, wide, mix128(wide));
 		break;
 	default:
 		memcpy(&key, from, sizeof key);
@@ -474,8 +508,9 @@ group_64(struct group_table *t, struct view *v, const struct vec *vecs,
 {
 	uint32_t n = v->eval.n;
 	uint64_t *keys = arena_alloc(&v->arena, n * sizeof(*keys) + 1);
+	uint64_t *hash = arena_alloc(&v->arena, n * sizeof(*hash) + 1);
 
-	if (!keys)
+	if (!keys || !hash)
 		return eval_oom(&v->eval);
 	for (uint32_t i = 0; i < n; i++)
 		keys[i] = 1;
@@ -494,7 +529,12 @@ group_64(struct group_table *t, struct view *v, const struct vec *vecs,
 		return 0;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		index[i] = (uint32_t)find64(t, keys[i]);
+		hash[i] = mix(keys[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		if (i + PREFETCH < n)
+			prefetch(t, hash[i + PREFETCH]);
+		index[i] = (uint32_t)find64(t, keys[i], hash[i]);
+	}
 	return 0;
 }
 
@@ -504,8 +544,9 @@ group_128(struct group_table *t, struct view *v, const struct vec *vecs,
 {
 	uint32_t n = v->eval.n;
 	u128 *keys = arena_alloc(&v->arena, n * sizeof(*keys) + 1);
+	uint64_t *hash = arena_alloc(&v->arena, n * sizeof(*hash) + 1);
 
-	if (!keys)
+	if (!keys || !hash)
 		return eval_oom(&v->eval);
 	for (uint32_t i = 0; i < n; i++)
 		keys[i] = 1;
@@ -513,7 +554,12 @@ group_128(struct group_table *t, struct view *v, const struct vec *vecs,
 		if (pack128(&t->plan->keys[k], &vecs[k], n, keys, v->err))
 			return -1;
 	for (uint32_t i = 0; i < n; i++)
-		index[i] = (uint32_t)find128(t, keys[i]);
+		hash[i] = mix128(keys[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		if (i + PREFETCH < n)
+			prefetch(t, hash[i + PREFETCH]);
+		index[i] = (uint32_t)find128(t, keys[i], hash[i]);
+	}
 	return 0;
 }
 

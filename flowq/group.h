@@ -77,6 +77,9 @@ int group_rows(struct group_table *, struct view *, struct arena *keep,
  * are zero if it is new. */
 char *group_entry(struct group_table *, const char *from);
 
+/* Gets that entry's place on its way into the cache. */
+void group_prefetch(const struct group_table *, const char *from);
+
 /* Of an occupied entry; its top bits spread entries over partitions. */
 uint64_t group_hash(const struct group_plan *, const char *entry);
 bool group_used(const struct group_plan *, const char *entry);

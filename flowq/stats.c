@@ -7,10 +7,14 @@
 #include "flowq/rowset.h"
 
 enum {
-	PARTITIONS = 256,
-	PART_FIRST = 1 << 10,  /* entries of a partition's table, at first */
-	TABLE_BYTES = 1 << 20, /* a full table moves out at about this size */
-	RUN_BYTES = 16 << 10,
+	PARTITION_BITS = 10,
+	PARTITIONS = 1 << PARTITION_BITS,
+	PART_FIRST = 1 << 10,	/* entries of a partition's table, at first */
+	TABLE_LARGE = 32 << 20, /* bytes up to which a table grows at first */
+	TABLE_SMALL = 1 << 20,	/* and after it moved out */
+	RUN_BYTES = 8 << 10,
+	PREFETCH = 8,
+	FEW_GROUPS = 1 << 15, /* that one thread merges by itself */
 };
 
 /* Entries that moved out, in pieces. */
@@ -23,8 +27,8 @@ struct run {
 struct local {
 	struct group_table table;
 	bool ready, moved;
-	char *one; /* the only entry, without keys */
-	struct run *runs[PARTITIONS];
+	char *one;	   /* the only entry, without keys */
+	struct run **runs; /* PARTITIONS of them, once it moved */
 	struct arena keep; /* what keys and states point to */
 	bool overflow;
 };
@@ -73,7 +77,8 @@ stats_start(struct sink *sink, size_t threads, struct err *err)
 static int
 move_entry(const struct group_plan *p, struct local *l, const char *entry)
 {
-	struct run **head = &l->runs[group_hash(p, entry) >> 56];
+	struct run **head =
+	    &l->runs[group_hash(p, entry) >> (64 - PARTITION_BITS)];
 	size_t room = RUN_BYTES / p->stride;
 	struct run *r = *head;
 
@@ -95,34 +100,41 @@ move_out(const struct stats *s, struct local *l, struct err *err)
 {
 	const struct group_plan *p = &s->plan;
 
+	if (!l->runs)
+		l->runs = calloc(PARTITIONS, sizeof(struct run *));
+	if (!l->runs)
+		return oom(err);
 	for (size_t i = 0; l->ready && i <= l->table.mask; i++) {
 		const char *e = l->table.entries + i * p->stride;
 
 		if (group_used(p, e) && move_entry(p, l, e))
 			return oom(err);
 	}
-	if (l->ready)
-		group_table_reset(&l->table);
+	group_table_clear(&l->table);
+	l->ready = false;
 	l->moved = true;
 	return 0;
 }
 
+/* A first table may grow until it holds all groups of most queries.  If it
+ * does not, there are so many that a table does best which fits the cache. */
 static int
 make_room(const struct stats *s, struct local *l, size_t n, struct err *err)
 {
+	size_t limit = l->moved ? TABLE_SMALL : TABLE_LARGE;
+
+	if (l->ready && !group_table_fits(&l->table, n) &&
+	    (l->table.mask + 1) * s->plan.stride * 4 > limit &&
+	    move_out(s, l, err))
+		return -1;
 	if (!l->ready) {
 		if (group_table_init(&l->table, &s->plan, 4 * VIEW_CHUNK, err))
 			return -1;
 		l->ready = true;
 	}
-	while (!group_table_fits(&l->table, n)) {
-		size_t size = (l->table.mask + 1) * s->plan.stride;
-
-		if (size * 4 > TABLE_BYTES)
-			return move_out(s, l, err);
+	while (!group_table_fits(&l->table, n))
 		if (group_table_grow(&l->table, err))
 			return -1;
-	}
 	return 0;
 }
 
@@ -270,11 +282,15 @@ stats_finish(struct sink *sink, struct err *err)
 {
 	struct stats *s = (struct stats *)sink;
 	bool moved = false, overflow = false;
+	size_t groups = 0;
 
 	for (size_t i = 0; i < s->threads; i++) {
 		moved |= s->locals[i].moved;
 		overflow |= s->locals[i].overflow;
+		groups += s->locals[i].table.count;
 	}
+	/* Many groups are merged by all threads, partition by partition. */
+	moved |= groups > FEW_GROUPS && s->plan.mode != GROUP_DENSE;
 	s->parts = moved ? PARTITIONS : 1;
 	s->result.blocks = s->parts;
 	if (!s->plan.nkeys) {
@@ -282,12 +298,9 @@ stats_finish(struct sink *sink, struct err *err)
 			merge_entry(&s->plan, s->locals[0].one,
 				    s->locals[i].one, &overflow);
 	} else if (moved) {
-		for (size_t i = 0; i < s->threads; i++) {
+		for (size_t i = 0; i < s->threads; i++)
 			if (move_out(s, &s->locals[i], err))
 				return -1;
-			group_table_clear(&s->locals[i].table);
-			s->locals[i].ready = false;
-		}
 	} else if (merge_tables(s, err)) {
 		return -1;
 	}
@@ -298,6 +311,23 @@ stats_finish(struct sink *sink, struct err *err)
 /*
  * The result as a source.
  */
+
+static int
+merge_run(struct group_table *t, const struct run *r, bool *overflow,
+	  struct err *err)
+{
+	size_t stride = t->plan->stride;
+
+	for (size_t k = 0; k < r->n; k++) {
+		const char *e = r->entries + k * stride;
+
+		if (k + PREFETCH < r->n)
+			group_prefetch(t, e + PREFETCH * stride);
+		if (insert_entry(t, e, overflow, err))
+			return -1;
+	}
+	return 0;
+}
 
 /* Merges a partition's runs of all threads and frees them. */
 static int
@@ -311,17 +341,15 @@ merge_runs(struct stats *s, size_t part, struct group_table *t, struct err *err)
 		for (struct run *r = s->locals[i].runs[part]; r; r = r->next)
 			entries += r->n;
 	/* Few groups may be behind many entries: grow at need, but not far. */
-	while (size < entries / 4)
+	while (size < entries)
 		size *= 2;
 	rc = group_table_init(t, &s->plan, size, err);
 	for (size_t i = 0; i < s->threads; i++) {
 		struct run *r, *next;
 
 		for (r = s->locals[i].runs[part]; r; r = next) {
-			for (size_t k = 0; k < r->n && rc == 0; k++)
-				rc = insert_entry(
-				    t, r->entries + k * s->plan.stride,
-				    &overflow, err);
+			if (rc == 0)
+				rc = merge_run(t, r, &overflow, err);
 			next = r->next;
 			free(r);
 		}
@@ -365,77 +393,111 @@ emit_aggregate(const struct agg *a, char *const *entries, struct eval *e,
 	return overflow ? overflow_error(e->err) : 0;
 }
 
+/* A partition that is open: its entries, and those columns that were asked
+ * for, each a rowset of one column. */
+struct part {
+	struct group_table table; /* zeroed if another's is used */
+	char **entries;
+	size_t n;
+	struct rowset *cols[];
+};
+
 static int
-emit_entries(struct stats *s, char *const *entries, size_t n,
-	     struct rowset *rows, struct err *err)
+emit_window(struct stats *s, size_t field, char *const *entries, struct eval *e,
+	    struct vec *out)
 {
 	const struct group_plan *p = &s->plan;
-	struct vec *vecs = calloc(p->nkeys + p->naggs, sizeof(*vecs));
-	struct arena arena = {0};
-	int rc = vecs ? 0 : oom(err);
 
-	for (size_t at = 0; at < n && rc == 0; at += VIEW_CHUNK) {
-		struct eval e = {.n = VIEW_CHUNK, .arena = &arena, .err = err};
-
-		if (n - at < VIEW_CHUNK)
-			e.n = (uint32_t)(n - at);
-		arena_reset(&arena);
-		for (size_t k = 0; k < p->nkeys && rc == 0; k++)
-			rc = group_decode(p, k, entries + at, &e, &vecs[k]);
-		for (size_t k = 0; k < p->naggs && rc == 0; k++)
-			rc = emit_aggregate(&p->aggs[k], entries + at, &e,
-					    &vecs[p->nkeys + k]);
-		if (rc == 0)
-			rc = rowset_append(rows, vecs, e.n, err);
-	}
-	arena_free(&arena);
-	free(vecs);
-	return rc;
+	if (field < p->nkeys)
+		return group_decode(p, field, entries, e, out);
+	return emit_aggregate(&p->aggs[field - p->nkeys], entries, e, out);
 }
 
-static int
-result_open(struct source *src, struct source_block *b, struct err *err)
+static struct rowset *
+emit_column(struct stats *s, const struct part *part, size_t field,
+	    struct err *err)
 {
-	struct stats *s =
-	    (struct stats *)((char *)src - offsetof(struct stats, result));
-	struct rowset *rows = rowset_new(src->n, s->types);
-	struct group_table table = {0};
-	struct group_table *t = &table;
-	char **entries = NULL, *one = s->locals[0].one;
-	int rc = 0;
+	struct rowset *rows = rowset_new(1, &s->types[field]);
+	struct arena arena = {0};
+	int rc = rows ? 0 : oom(err);
 
-	if (!rows)
-		return oom(err);
-	if (!s->plan.nkeys) {
-		rc = emit_entries(s, &one, 1, rows, err);
-	} else {
-		if (s->parts == 1)
-			t = &s->locals[0].table;
-		else
-			rc = merge_runs(s, b->index, t, err);
-		entries = rc == 0 ? list_entries(t) : NULL;
+	for (size_t at = 0; at < part->n && rc == 0; at += VIEW_CHUNK) {
+		struct eval e = {.n = VIEW_CHUNK, .arena = &arena, .err = err};
+		struct vec vec;
+
+		if (part->n - at < VIEW_CHUNK)
+			e.n = (uint32_t)(part->n - at);
+		arena_reset(&arena);
+		rc = emit_window(s, field, part->entries + at, &e, &vec);
 		if (rc == 0)
-			rc = entries
-				 ? emit_entries(s, entries, t->count, rows, err)
-				 : oom(err);
+			rc = rowset_append(rows, &vec, e.n, err);
 	}
-	free(entries);
-	group_table_clear(&table);
+	arena_free(&arena);
 	if (rc) {
 		rowset_free(rows);
-		return -1;
+		return NULL;
 	}
-	b->rows = rows->rows;
-	b->priv = rows;
-	return 0;
+	return rows;
+}
+
+static struct stats *
+stats_of(struct source *src)
+{
+	return (struct stats *)((char *)src - offsetof(struct stats, result));
 }
 
 static void
 result_close(struct source *src, struct source_block *b)
 {
-	(void)src;
-	rowset_free(b->priv);
+	struct part *part = b->priv;
+
+	for (size_t i = 0; part && i < src->n; i++)
+		rowset_free(part->cols[i]);
+	if (part) {
+		group_table_clear(&part->table);
+		free(part->entries);
+	}
+	free(part);
 	b->priv = NULL;
+}
+
+static int
+open_entries(struct stats *s, struct part *part, size_t index, struct err *err)
+{
+	struct group_table *t = &part->table;
+
+	if (!s->plan.nkeys) {
+		part->n = 1;
+		part->entries = malloc(sizeof(*part->entries));
+		if (!part->entries)
+			return oom(err);
+		part->entries[0] = s->locals[0].one;
+		return 0;
+	}
+	if (s->parts == 1)
+		t = &s->locals[0].table;
+	else if (merge_runs(s, index, t, err))
+		return -1;
+	part->n = t->count;
+	part->entries = list_entries(t);
+	return part->entries ? 0 : oom(err);
+}
+
+static int
+result_open(struct source *src, struct source_block *b, struct err *err)
+{
+	struct part *part =
+	    calloc(1, sizeof(*part) + src->n * sizeof(part->cols[0]));
+
+	if (!part)
+		return oom(err);
+	b->priv = part;
+	if (open_entries(stats_of(src), part, b->index, err)) {
+		result_close(src, b);
+		return -1;
+	}
+	b->rows = (uint32_t)part->n;
+	return 0;
 }
 
 static enum col_type
@@ -451,10 +513,18 @@ static int
 result_column(struct source *src, struct source_block *b, size_t field,
 	      struct column *c, const struct column **out, struct err *err)
 {
-	const struct rowset *rows = b->priv;
+	struct part *part = b->priv;
 
-	(void)c, (void)err;
-	*out = src->fields[field].type == TYPE_NULL ? NULL : &rows->cols[field];
+	(void)c;
+	*out = NULL;
+	if (src->fields[field].type == TYPE_NULL)
+		return 0;
+	if (!part->cols[field])
+		part->cols[field] =
+		    emit_column(stats_of(src), part, field, err);
+	if (!part->cols[field])
+		return -1;
+	*out = part->cols[field]->cols;
 	return 0;
 }
 
@@ -480,7 +550,7 @@ static void
 free_local(struct local *l)
 {
 	group_table_clear(&l->table);
-	for (size_t p = 0; p < PARTITIONS; p++) {
+	for (size_t p = 0; l->runs && p < PARTITIONS; p++) {
 		struct run *next;
 
 		for (struct run *r = l->runs[p]; r; r = next) {
@@ -488,6 +558,7 @@ free_local(struct local *l)
 			free(r);
 		}
 	}
+	free(l->runs);
 	arena_free(&l->keep);
 	free(l->one);
 }
