@@ -171,7 +171,7 @@ stream_extent(const char *obj, size_t len, size_t max, const char **reason)
 {
 	const uint8_t *p = (const uint8_t *)obj;
 	uint64_t open[STREAM_DEPTH_MAX]; /* objects still to come, by level */
-	size_t depth = 0, pos = 0, head;
+	size_t depth = 0, pos = 0, head, parts = 1;
 	struct token t;
 
 	do {
@@ -191,6 +191,11 @@ stream_extent(const char *obj, size_t len, size_t max, const char **reason)
 			return -1;
 		}
 		pos += t.body;
+		if (t.children > STREAM_PARTS_MAX - parts) {
+			*reason = "object of too many values";
+			return -1;
+		}
+		parts += t.children;
 		if (t.children > 0) {
 			if (depth == STREAM_DEPTH_MAX) {
 				*reason = "nested too deep";

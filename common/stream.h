@@ -6,8 +6,9 @@
  * A reader finds where each object ends before any of it is unpacked: a
  * length is checked against the bound before memory is taken, an array or map
  * that claims more elements than its object has bytes left is refused, and so
- * is nesting deeper than STREAM_DEPTH_MAX.  msgpack-c sees whole, checked
- * objects only.
+ * is nesting deeper than STREAM_DEPTH_MAX or more than STREAM_PARTS_MAX values
+ * in all: unpacked, each takes 24 bytes, however short it is.  msgpack-c sees
+ * whole, checked objects only.
  *
  * A writer gathers small pieces in a buffer of its own and refers to large
  * ones where they lie, and hands them all to one writev(2).
@@ -26,6 +27,7 @@
 enum {
 	STREAM_OBJECT_MAX = 64 << 20, /* bytes of one object, by default */
 	STREAM_DEPTH_MAX = 16,
+	STREAM_PARTS_MAX = 16384, /* values in an object, itself and keys too */
 };
 
 struct stream_in {

@@ -292,6 +292,28 @@ START_TEST(extents)
 }
 END_TEST
 
+/* Short values in large numbers would take 24 bytes each. */
+START_TEST(many_values)
+{
+	static char p[3 * 65536];
+
+	memset(p, 0xc0, sizeof(p));
+	memcpy(p, "\xdc\x3f\xff", 3); /* 16383 */
+	ck_assert_int_eq(extent(p, sizeof(p)), 3 + 16383);
+	memcpy(p, "\xdc\x40\x00", 3);
+	ck_assert_int_eq(extent(p, sizeof(p)), -1);
+	memcpy(p, "\xde\x20\x00", 3); /* 8192 keys and as many values */
+	ck_assert_int_eq(extent(p, sizeof(p)), -1);
+	/* an array of arrays of 15 */
+	memcpy(p, "\xdc\x10\x00", 3);
+	for (size_t i = 3; i < sizeof(p); i += 16)
+		p[i] = (char)0x9f;
+	ck_assert_int_eq(extent(p, sizeof(p)), -1);
+	memcpy(p, "\xdc\x03\xff", 3);
+	ck_assert_int_eq(extent(p, sizeof(p)), 3 + 1023 * 16);
+}
+END_TEST
+
 /* A stream that comes byte by byte, and one that ends inside an object. */
 START_TEST(reading_in_pieces)
 {
@@ -350,6 +372,7 @@ main(void)
 	tcase_add_test(tc, rows_are_typed);
 	tcase_add_test(tc, damaged_batches);
 	tcase_add_test(tc, extents);
+	tcase_add_test(tc, many_values);
 	tcase_add_test(tc, reading_in_pieces);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
