@@ -672,15 +672,18 @@ group_decode(const struct group_plan *p, size_t k, char *const *entries,
 	enum expr_type t = p->keys[k].node->type;
 	size_t size = expr_type_size(t);
 	char *data = arena_alloc(e->arena, size * e->n + 1);
-	uint8_t *null = arena_alloc(e->arena, e->n + 1);
+	uint8_t *null = arena_alloc(e->arena, e->n + 1), any = 0;
 
 	if (!data || !null)
 		return eval_oom(e);
-	for (uint32_t i = 0; i < e->n; i++)
-		null[i] =
-		    p->mode == GROUP_BYTES
-			? !decode_bytes(p, k, entries[i], data + size * i)
-			: !decode_packed(p, k, entries[i], data + size * i);
-	*out = (struct vec){t, false, null, data};
+	for (uint32_t i = 0; i < e->n; i++) {
+		char *at = data + size * i;
+
+		null[i] = p->mode == GROUP_BYTES
+			      ? !decode_bytes(p, k, entries[i], at)
+			      : !decode_packed(p, k, entries[i], at);
+		any |= null[i];
+	}
+	*out = (struct vec){t, false, any ? null : NULL, data};
 	return 0;
 }

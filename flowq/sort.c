@@ -6,7 +6,11 @@
 
 #include "flowq/rowset.h"
 
-enum { SPARE = 8192, OUT_ROWS = 65536 };
+enum {
+	SPARE_FIRST = 4096, /* rows beyond the limit before any is dropped, */
+	SPARE = 256,	    /* and from then on: the bar is to rise soon */
+	OUT_ROWS = 65536,
+};
 
 struct entry {
 	uint64_t prefix; /* of the key, as a number */
@@ -272,11 +276,100 @@ grow(struct local *l, size_t more, struct err *err)
 	return 0;
 }
 
-/* Entries for those rows of the window that may be in the answer; their rows
- * in keep. */
+/*
+ * Values of 64 bits as numbers of the order in which they sort; false for
+ * other types.  Nulls are to be looked at apart.
+ */
+static bool
+turn(const struct vec *v, bool descending, uint64_t out[VIEW_CHUNK], uint32_t n)
+{
+	const uint64_t top = UINT64_C(1) << 63;
+	const uint64_t flip = descending ? UINT64_MAX : 0;
+
+	switch (v->type) {
+	case TYPE_UINT:
+	case TYPE_IPV4:
+	case TYPE_MAC:
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = VEC_AT(*v, uint64_t, i) ^ flip;
+		return true;
+	case TYPE_INT:
+	case TYPE_TIME:
+	case TYPE_DURATION:
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = VEC_AT(*v, uint64_t, i) ^ top ^ flip;
+		return true;
+	case TYPE_REAL:
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t u = VEC_AT(*v, uint64_t, i);
+
+			out[i] = (u & top ? ~u : u ^ top) ^ flip;
+		}
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The first key of an encoded one, as turn gives it; false if it is null. */
+static bool
+first_key(const struct sort *s, const struct entry *e, uint64_t *v)
+{
+	uint8_t null = s->keys[0].descending ? 0xff : 0;
+
+	memcpy(v, e->key + 1, sizeof *v);
+	*v = __builtin_bswap64(*v);
+	return e->key[0] != null;
+}
+
+/*
+ * The places in the window of those rows that may be in the answer, by their
+ * first key alone: once limit rows are there, most rows end here, before any
+ * other column is looked at.
+ */
 static int
-take_keys(const struct sort *s, struct local *l, struct view *v, uint64_t place,
-	  uint32_t *keep)
+prefilter(const struct sort *s, const struct local *l, struct view *v,
+	  uint32_t *places)
+{
+	uint64_t turned[VIEW_CHUNK], last;
+	uint32_t n = v->eval.n, kept = 0;
+	struct vec vec;
+
+	for (uint32_t i = 0; i < n; i++)
+		places[i] = i;
+	if (!l->full)
+		return (int)n;
+	if (view_eval(v, s->keys[0].node, &vec))
+		return -1;
+	if (!turn(&vec, s->keys[0].descending, turned, n) ||
+	    !first_key(s, &l->entries[s->limit - 1], &last))
+		return (int)n;
+	for (uint32_t i = 0; i < n; i++) {
+		places[kept] = i;
+		kept += turned[i] <= last || VEC_NULL(vec, i);
+	}
+	return (int)kept;
+}
+
+/* Narrows the window to N places of it; their rows go to SEL. */
+static void
+narrow(struct view *v, const uint32_t *places, uint32_t n, uint32_t *sel)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = v->at + places[i];
+
+		sel[i] = v->sel ? v->sel[at] : at;
+	}
+	v->sel = sel;
+	v->nsel = n;
+	view_window(v, 0, n);
+}
+
+/* An entry for each row of the window that may be in the answer: their number,
+ * and in KEEP which they are.  PLACES tell equal rows apart. */
+static int
+take_keys(const struct sort *s, struct local *l, struct view *v,
+	  const uint64_t *places, uint32_t *keep)
 {
 	struct vec *vecs =
 	    arena_alloc(&v->arena, (s->nkeys + 1) * sizeof(*vecs));
@@ -292,7 +385,7 @@ take_keys(const struct sort *s, struct local *l, struct view *v, uint64_t place,
 
 		if (scratch_room(l, key_room(vecs, s->nkeys, i)))
 			return oom(v->err);
-		e.len = (uint32_t)encode(s, l->scratch, vecs, i, place + i);
+		e.len = (uint32_t)encode(s, l->scratch, vecs, i, places[i]);
 		e.key = l->scratch;
 		e.prefix = key_prefix(e.key, e.len);
 		if (l->full && key_order(&e, &l->entries[s->limit - 1]) > 0)
@@ -303,7 +396,7 @@ take_keys(const struct sort *s, struct local *l, struct view *v, uint64_t place,
 			return oom(v->err);
 		e.set = l->rows;
 		l->entries[l->n++] = e;
-		keep[kept++] = v->sel ? v->sel[v->at + i] : v->at + i;
+		keep[kept++] = i;
 	}
 	return (int)kept;
 }
@@ -322,6 +415,38 @@ take_rows(const struct sort *s, struct local *l, struct view *v)
 	return rc;
 }
 
+/* The rows of the view's window. */
+static int
+take_window(const struct sort *s, struct local *l, struct view *v,
+	    uint64_t place)
+{
+	uint32_t keep[VIEW_CHUNK], rows[VIEW_CHUNK];
+	uint64_t places[VIEW_CHUNK];
+	int kept = prefilter(s, l, v, keep);
+
+	if (kept <= 0)
+		return kept;
+	for (int i = 0; i < kept; i++)
+		places[i] = place + keep[i];
+	if ((uint32_t)kept < v->eval.n)
+		narrow(v, keep, (uint32_t)kept, rows);
+	kept = take_keys(s, l, v, places, keep);
+	if (kept <= 0)
+		return kept;
+	if ((uint32_t)kept < v->eval.n)
+		narrow(v, keep, (uint32_t)kept, rows);
+	return take_rows(s, l, v);
+}
+
+static bool
+is_due(const struct sort *s, const struct local *l)
+{
+	size_t spare = l->full ? SPARE : SPARE_FIRST;
+
+	return s->limit < SIZE_MAX / 4 && l->n >= 2 * s->limit &&
+	       l->n >= s->limit + spare;
+}
+
 static int
 sort_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	   atomic_bool *stop)
@@ -329,28 +454,19 @@ sort_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	struct sort *s = (struct sort *)sink;
 	struct local *l = &s->locals[thread];
 	const uint32_t *sel = v->sel;
-	uint32_t nsel = v->nsel, keep[VIEW_CHUNK];
+	uint32_t nsel = v->nsel;
 
 	(void)stop;
 	for (uint32_t at = 0; at < nsel && s->limit; at += VIEW_CHUNK) {
 		uint32_t n = nsel - at;
-		int kept;
 
 		v->sel = sel;
 		v->nsel = nsel;
 		view_window(v, at, n > VIEW_CHUNK ? VIEW_CHUNK : n);
-		if (grow(l, VIEW_CHUNK, v->err))
+		if (grow(l, VIEW_CHUNK, v->err) ||
+		    take_window(s, l, v, (uint64_t)nth << 32 | at))
 			return -1;
-		kept = take_keys(s, l, v, (uint64_t)nth << 32 | at, keep);
-		if (kept < 0)
-			return -1;
-		v->sel = keep;
-		v->nsel = (uint32_t)kept;
-		view_window(v, 0, (uint32_t)kept);
-		if (kept && take_rows(s, l, v))
-			return -1;
-		if (s->limit < SIZE_MAX / 4 && l->n >= 2 * s->limit &&
-		    l->n >= s->limit + SPARE && compact(s, l, v->err))
+		if (is_due(s, l) && compact(s, l, v->err))
 			return -1;
 	}
 	return 0;

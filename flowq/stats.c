@@ -382,14 +382,16 @@ emit_aggregate(const struct agg *a, char *const *entries, struct eval *e,
 {
 	bool overflow = false;
 	char *data = arena_alloc(e->arena, expr_type_size(a->type) * e->n + 1);
-	uint8_t *null = arena_alloc(e->arena, e->n + 1);
+	uint8_t *null = arena_alloc(e->arena, e->n + 1), any = 0;
 
 	if (!data || !null)
 		return eval_oom(e);
-	for (uint32_t i = 0; i < e->n; i++)
+	for (uint32_t i = 0; i < e->n; i++) {
 		null[i] =
 		    !a->ops->emit(entries[i] + a->offset, data, i, &overflow);
-	*out = (struct vec){a->type, false, null, data};
+		any |= null[i];
+	}
+	*out = (struct vec){a->type, false, any ? null : NULL, data};
 	return overflow ? overflow_error(e->err) : 0;
 }
 
