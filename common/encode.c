@@ -34,7 +34,7 @@ bytes_room(struct bytes *b, size_t n)
 
 	if (b->failed)
 		return NULL;
-	if (n <= b->cap - b->len)
+	if (b->p && n <= b->cap - b->len)
 		return b->p + b->len;
 	while (n > cap - b->len)
 		cap *= 2;
