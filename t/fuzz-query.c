@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Any text as a query: parsed, planned, and run over a few rows of all types.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "flowq/output.h"
+#include "flowq/parse.h"
+#include "flowq/plan.h"
+
+enum { FIELDS = 12, ROWS = 3 };
+
+static const char *const names[FIELDS] = {
+    "_time", "_id",	 "src_addr", "dst_addr", "dst_port",   "delta",
+    "ratio", "protocol", "sampled",  "mac",	 "start_time", "name",
+};
+static const enum expr_type types[FIELDS] = {
+    TYPE_TIME, TYPE_UINT, TYPE_IPV4, TYPE_IP,  TYPE_UINT, TYPE_INT,
+    TYPE_REAL, TYPE_UINT, TYPE_BOOL, TYPE_MAC, TYPE_TIME, TYPE_STRING,
+};
+
+/* Rows of zeros, ones and the largest values; the first has nulls. */
+static struct rowset *
+some_rows(void)
+{
+	static const struct str strings[ROWS] = {
+	    {"", 0}, {"eth0", 4}, {"a\"\n\xff*", 5}};
+	static const uint8_t bools[ROWS] = {0, 1, 1}, nulls[ROWS] = {1, 0, 0};
+	static const uint64_t words[ROWS] = {0, 1, INT64_MAX};
+	static const unsigned __int128 ips[ROWS] = {0, 1,
+						    ~(unsigned __int128)0};
+	struct rowset *r = rowset_new(FIELDS, types);
+	struct vec vecs[FIELDS];
+	struct err err;
+
+	for (int i = 0; i < FIELDS; i++) {
+		const void *data = words;
+
+		if (types[i] == TYPE_STRING)
+			data = strings;
+		else if (types[i] == TYPE_BOOL)
+			data = bools;
+		else if (types[i] == TYPE_IP)
+			data = ips;
+		vecs[i] =
+		    (struct vec){types[i], false, i > 1 ? nulls : NULL, data};
+	}
+	if (rowset_append(r, vecs, ROWS, &err))
+		abort();
+	return r;
+}
+
+static int
+drop(void *ctx, const struct rowset *r, uint32_t from, uint32_t to,
+     struct err *err)
+{
+	(void)ctx, (void)r, (void)err;
+	if (from > to || to > r->rows)
+		abort();
+	return 0;
+}
+
+static void
+run(struct plan *p, struct err *err)
+{
+	for (struct stage *s = p->first; s; s = s->next) {
+		struct scan scan = {
+		    .src = s->src, .filter = s->filter, .sink = s->sink};
+
+		if (scan_run(&scan, err))
+			return;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct source *src = rowsource_new(FIELDS, names, types);
+	struct output *out = output_new(1, OUTPUT_ROW, 0);
+	struct writer writer = {.write = drop};
+	struct arena arena = {0};
+	struct lexer lexer;
+	struct query query;
+	struct plan plan = {.arena = &arena, .lexer = &lexer};
+	struct err err = {0};
+
+	if (!src || !out || rowsource_add(src, some_rows(), &err))
+		abort();
+	src->time_field = 0;
+	src->id_field = 1;
+	lexer_init(&lexer, (const char *)data, size, &arena, &err);
+	if (query_parse(&lexer, 1795428000000000, &query) == 0) {
+		if (plan_make(&plan, src, &query, out, &writer) == 0)
+			run(&plan, &err);
+		plan_clear(&plan);
+	} else if (!err.text[0] || lexer.err_pos > size) {
+		abort(); /* an error says what and where */
+	}
+	output_free(out);
+	source_free(src);
+	arena_free(&arena);
+	return 0;
+}
