@@ -37,6 +37,7 @@ struct bits_ops {
 	void (*unpack64)(const uint8_t *in, size_t n, unsigned w, uint64_t base,
 			 uint64_t scale, uint64_t *out);
 	void (*affine32)(uint32_t *, size_t n, uint32_t base, uint32_t scale);
+	uint32_t (*greatest)(const uint32_t *, size_t n); /* 0 of none */
 	/* n is 1 at least. */
 	void (*scan)(const uint64_t *v, size_t n, struct bits_scan *);
 };

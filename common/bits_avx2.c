@@ -97,12 +97,19 @@ affine32(uint32_t *v, size_t n, uint32_t base, uint32_t scale)
 	bits_affine32_body(v, n, base, scale);
 }
 
+AVX2 static uint32_t
+greatest(const uint32_t *v, size_t n)
+{
+	return bits_greatest_body(v, n);
+}
+
 AVX2 static void
 scan(const uint64_t *v, size_t n, struct bits_scan *s)
 {
 	bits_scan_body(v, n, s);
 }
 
-const struct bits_ops bits_avx2 = {unpack32, unpack64, affine32, scan};
+const struct bits_ops bits_avx2 = {unpack32, unpack64, affine32, greatest,
+				   scan};
 
 #endif

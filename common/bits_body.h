@@ -33,6 +33,16 @@ bits_affine32_body(uint32_t *v, size_t n, uint32_t base, uint32_t scale)
 			v[i] = v[i] * scale + base;
 }
 
+BITS_BODY uint32_t
+bits_greatest_body(const uint32_t *v, size_t n)
+{
+	uint32_t max = 0;
+
+	for (size_t i = 0; i < n; i++)
+		max = v[i] > max ? v[i] : max;
+	return max;
+}
+
 /* For w from 0 to 57, where 8 bytes hold a value whatever its first bit. */
 BITS_BODY void
 bits_unpack64_body(const uint8_t *in, size_t n, unsigned w, uint64_t base,

@@ -6,14 +6,18 @@
 #include "common/batch.h"
 #include "common/encode.h"
 
-enum { REFS_MAX = 4 };
+enum {
+	REFS_MAX = 4,
+	LOOK_UP = 2048, /* codes at a time, that stay in the nearest cache */
+};
 
-/* Values and lengths of runs (12 bytes a row), and up to three columns that a
- * linear one is relative to (8 bytes each), with slack. */
+/* Of each level of vectors at most 12 bytes a row (values and lengths of runs,
+ * codes and what escaped), five levels as the encoder nests them; two halves of
+ * addresses, and up to three columns that a linear one is relative to. */
 size_t
 decode_scratch(size_t n)
 {
-	return (n + 2 * DECODE_SLACK) * 40;
+	return (n + 2 * DECODE_SLACK) * (5 * 12 + 2 * 8 + 3 * 8);
 }
 
 int
@@ -118,6 +122,8 @@ take(struct decoder *d, size_t n, bool wide)
 	struct out o = {.wide = wide};
 
 	o.p = decode_take(d, (n + DECODE_SLACK) * (wide ? 8 : 4));
+	if (o.p)
+		memset((char *)o.p + n * (wide ? 8 : 4), 0, wide ? 8 : 4);
 	return o;
 }
 
@@ -174,6 +180,24 @@ packed(struct decoder *d, size_t n, struct out o)
 	return 0;
 }
 
+/* Eight at a time, past the end of the run and into the next one, or into the
+ * slack: runs are mostly short, and this has no branch but the loop's. */
+static inline void
+repeat64(uint64_t *to, uint64_t x, size_t n)
+{
+	for (size_t i = 0; i < n; i += 8)
+		for (size_t k = 0; k < 8; k++)
+			to[i + k] = x;
+}
+
+static inline void
+repeat32(uint32_t *to, uint32_t x, size_t n)
+{
+	for (size_t i = 0; i < n; i += 8)
+		for (size_t k = 0; k < 8; k++)
+			to[i + k] = x;
+}
+
 static int
 expand(struct decoder *d, size_t n, size_t runs, const uint32_t *len,
        struct out from, struct out o)
@@ -186,13 +210,11 @@ expand(struct decoder *d, size_t n, size_t runs, const uint32_t *len,
 		if (k > n - at)
 			return decode_fail(d, "runs longer than the column");
 		if (o.wide)
-			for (size_t i = 0; i < k; i++)
-				((uint64_t *)o.p)[at + i] =
-				    ((uint64_t *)from.p)[r];
+			repeat64((uint64_t *)o.p + at, ((uint64_t *)from.p)[r],
+				 k);
 		else
-			for (size_t i = 0; i < k; i++)
-				((uint32_t *)o.p)[at + i] =
-				    ((uint32_t *)from.p)[r];
+			repeat32((uint32_t *)o.p + at, ((uint32_t *)from.p)[r],
+				 k);
 		at += k;
 	}
 	return at == n ? 0 : decode_fail(d, "runs shorter than the column");
@@ -209,24 +231,26 @@ runs(struct decoder *d, size_t n, struct out o)
 	return expand(d, n, r, len.p, values, o);
 }
 
-/* Codes below D become entries of the dictionary. Codes and output are the
- * same memory when the output is not wide. */
+/* Codes become entries of the dictionary. Codes and output are the same memory
+ * when the output is not wide. */
 static int
 look_up(struct decoder *d, size_t n, size_t entries, const uint32_t *code,
 	struct out dict, struct out o)
 {
-	uint32_t max = 0;
+	for (size_t i = 0; i < n; i += LOOK_UP) {
+		size_t end = n - i < LOOK_UP ? n : i + LOOK_UP;
 
-	for (size_t i = 0; i < n; i++)
-		max = code[i] > max ? code[i] : max;
-	if (max >= entries)
-		return decode_fail(d, "a code past the dictionary");
-	if (o.wide)
-		for (size_t i = 0; i < n; i++)
-			((uint64_t *)o.p)[i] = ((uint64_t *)dict.p)[code[i]];
-	else
-		for (size_t i = 0; i < n; i++)
-			((uint32_t *)o.p)[i] = ((uint32_t *)dict.p)[code[i]];
+		if (d->ops->greatest(code + i, end - i) >= entries)
+			return decode_fail(d, "a code past the dictionary");
+		if (o.wide)
+			for (size_t k = i; k < end; k++)
+				((uint64_t *)o.p)[k] =
+				    ((uint64_t *)dict.p)[code[k]];
+		else
+			for (size_t k = i; k < end; k++)
+				((uint32_t *)o.p)[k] =
+				    ((uint32_t *)dict.p)[code[k]];
+	}
 	return 0;
 }
 
@@ -325,27 +349,33 @@ delta(struct decoder *d, size_t n, struct out o)
 	return 0;
 }
 
-/* Adds ref / div * mul. */
+/* ref / div; a division by a constant is a multiplication. */
 static void
-add_scaled(struct out o, size_t n, const uint64_t *ref, uint64_t div,
-	   uint64_t mul)
+divide(uint64_t *ref, size_t n, uint64_t div)
+{
+	if (div == 1000)
+		for (size_t i = 0; i < n; i++)
+			ref[i] /= 1000;
+	else if (div != 1)
+		for (size_t i = 0; i < n; i++)
+			ref[i] /= div;
+}
+
+static void
+add_scaled(struct out o, size_t n, const uint64_t *ref, uint64_t mul)
 {
 	uint64_t *wide = o.p;
 	uint32_t *narrow = o.p;
 
-	for (size_t i = 0; i < n; i++) {
-		uint64_t x = ref[i];
-
-		/* dividing by a constant is a multiplication */
-		if (div == 1000)
-			x /= 1000;
-		else if (div != 1)
-			x /= div;
-		if (o.wide)
-			wide[i] += x * mul;
-		else
-			narrow[i] += (uint32_t)(x * mul);
-	}
+	if (!o.wide)
+		for (size_t i = 0; i < n; i++)
+			narrow[i] += (uint32_t)ref[i] * (uint32_t)mul;
+	else if (mul == 1)
+		for (size_t i = 0; i < n; i++)
+			wide[i] += ref[i];
+	else
+		for (size_t i = 0; i < n; i++)
+			wide[i] += ref[i] * mul;
 }
 
 static int
@@ -374,9 +404,11 @@ linear(struct decoder *d, size_t n, struct out o)
 		r = d->column(d, col, n, ref);
 	else
 		r = decode_fail(d, "relative to a column in a place of none");
-	if (r == 0)
-		add_scaled(o, n, ref, div, mul);
-	return r;
+	if (r != 0)
+		return -1;
+	divide(ref, n, div);
+	add_scaled(o, n, ref, mul);
+	return 0;
 }
 
 /*
@@ -401,34 +433,63 @@ linear(struct decoder *d, size_t n, struct out o)
 ESCAPED(uint32_t)
 ESCAPED(uint64_t)
 
+/* Which rows are escaped cannot be foreseen, so there is no branch on it: both
+ * values are read and one is taken: rest has room for as many as there are
+ * rows.  Returns how many were escaped. */
+static size_t
+merge64(uint64_t *out, size_t n, const uint32_t *code, uint32_t escaped,
+	const uint64_t *dict, const uint64_t *rest)
+{
+	const uint64_t *start = rest;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t x = dict[code[i]], y = *rest;
+		/* all ones below, 0 when escaped; not written as ==, of which
+		 * a compiler makes a branch */
+		int64_t below = ((int64_t)code[i] - escaped) >> 63;
+
+		out[i] = y ^ ((x ^ y) & (uint64_t)below);
+		rest += 1 + below;
+	}
+	return (size_t)(rest - start);
+}
+
+static size_t
+merge32(uint32_t *out, size_t n, const uint32_t *code, uint32_t escaped,
+	const uint32_t *dict, const uint32_t *rest)
+{
+	const uint32_t *start = rest;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t x = dict[code[i]], y = *rest;
+		int64_t below = ((int64_t)code[i] - escaped) >> 63;
+
+		out[i] = y ^ ((x ^ y) & (uint32_t)below);
+		rest += 1 + below;
+	}
+	return (size_t)(rest - start);
+}
+
 static int
 escape(struct decoder *d, size_t n, struct out o)
 {
-	size_t entries = count(d, ENC_ESCAPE_MAX), e = count(d, n);
-	struct out dict = take(d, entries + e, o.wide), rest = dict;
-	struct out code = take(d, n, false);
-	const uint32_t *c = code.p;
-	uint32_t past = 0, escapes = 0, last = (uint32_t)entries;
+	size_t entries = count(d, ENC_ESCAPE_MAX), e = count(d, n), found;
+	struct out dict = take(d, entries, o.wide);
+	struct out code = take(d, n, false), rest = take(d, n, o.wide);
 
-	if (!dict.p || !code.p || vector(d, n, code) != 0 ||
-	    vector(d, entries, dict) != 0)
+	if (!dict.p || !code.p || !rest.p || vector(d, n, code) != 0 ||
+	    vector(d, entries, dict) != 0 || vector(d, e, rest) != 0)
 		return -1;
-	rest.p = (char *)dict.p + entries * (o.wide ? 8 : 4);
-	if (vector(d, e, rest) != 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		past += c[i] > last;
-		escapes += c[i] == last;
-	}
-	if (past || escapes > e)
+	if (d->ops->greatest(code.p, n) > entries)
 		return decode_fail(d, "a code past the dictionary");
-	if (escapes != e)
-		return decode_fail(d, "escaped values left over");
 	if (o.wide)
-		escaped_uint64_t(c, n, dict.p, last, o.p);
+		found =
+		    merge64(o.p, n, code.p, (uint32_t)entries, dict.p, rest.p);
 	else
-		escaped_uint32_t(c, n, dict.p, last, o.p);
-	return 0;
+		found =
+		    merge32(o.p, n, code.p, (uint32_t)entries, dict.p, rest.p);
+	return found == e ? 0
+			  : decode_fail(d, "escaped values that do not add up");
 }
 
 static int

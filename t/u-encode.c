@@ -10,7 +10,7 @@
 static struct encoder *enc;
 static uint64_t value[BATCH_ROWS_MAX], back[BATCH_ROWS_MAX + DECODE_SLACK];
 static uint32_t low[BATCH_ROWS_MAX + DECODE_SLACK];
-static uint8_t scratch[40 * (BATCH_ROWS_MAX + 2 * DECODE_SLACK)];
+static uint8_t scratch[100 * (BATCH_ROWS_MAX + 2 * DECODE_SLACK)];
 
 static uint64_t seed;
 
@@ -242,6 +242,8 @@ START_TEST(test_unpack_agrees)
 			bits_plain.unpack32(packed, n, w, c);
 			bits_ops()->unpack32(packed, n, w, d);
 			ck_assert_mem_eq(c, d, n * sizeof(*c));
+			ck_assert_uint_eq(bits_plain.greatest(c, n),
+					  bits_ops()->greatest(c, n));
 			bits_plain.affine32(c, n, (uint32_t)base, 7);
 			bits_ops()->affine32(d, n, (uint32_t)base, 7);
 			ck_assert_mem_eq(c, d, n * sizeof(*c));
