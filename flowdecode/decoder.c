@@ -22,6 +22,7 @@ struct decoder {
 	struct piles *piles;
 	struct plans *plans;
 	struct exporters *exporters;
+	struct waiting *waiting;
 	struct plan *fixed[FIXED_FORMATS][2]; /* by family of the exporter */
 	struct configured *configured;
 	size_t configured_n;
@@ -45,6 +46,7 @@ struct message {
 	uint32_t configured;  /* 0 if none */
 	uint32_t records;     /* of data and options, seen */
 	bool unknown;	      /* a set could not be decoded */
+	struct when when;
 	struct err *err;
 };
 
@@ -68,8 +70,10 @@ decoder_new(uint64_t stream, const struct sink *sink)
 		return NULL;
 	d->plans = plans_new();
 	d->piles = piles_new(stream, sink);
-	d->exporters = d->plans ? exporters_new(d->plans) : NULL;
-	ok = d->plans && d->piles && d->exporters;
+	d->waiting = waiting_new();
+	if (d->plans && d->waiting)
+		d->exporters = exporters_new(d->plans, d->waiting);
+	ok = d->piles && d->exporters;
 	if (ok)
 		make_fixed(d);
 	for (int i = 0; ok && i < FIXED_FORMATS; i++)
@@ -86,6 +90,7 @@ decoder_free(struct decoder *d)
 	if (!d)
 		return;
 	exporters_free(d->exporters);
+	waiting_free(d->waiting);
 	plans_free(d->plans);
 	piles_free(d->piles);
 	free(d->configured);
@@ -108,6 +113,12 @@ decoder_configure_rate(struct decoder *d, const uint8_t addr[16], uint32_t rate)
 }
 
 void
+decoder_wait(struct decoder *d, size_t bytes, int64_t ms)
+{
+	waiting_limit(d->waiting, bytes, ms);
+}
+
+void
 decoder_on_notice(struct decoder *d,
 		  void (*f)(void *, const struct exporter *, enum ledger_count),
 		  void *ctx)
@@ -119,6 +130,7 @@ decoder_on_notice(struct decoder *d,
 int
 decoder_tick(struct decoder *d, int64_t now_ms, struct err *e)
 {
+	waiting_tick(d->waiting, now_ms);
 	return piles_tick(d->piles, now_ms, e);
 }
 
@@ -144,6 +156,12 @@ size_t
 decoder_shapes(const struct decoder *d)
 {
 	return piles_shapes(d->piles);
+}
+
+size_t
+decoder_waiting_bytes(const struct decoder *d)
+{
+	return waiting_bytes(d->waiting);
 }
 
 /* Counting. */
@@ -283,13 +301,15 @@ take_varying(struct decoder *d, struct message *m, const struct plan *plan,
 	struct run part, rest;
 
 	for (; run.n > 0; run = rest) {
-		uint32_t rate = sampling_rate(s, plan, run.base, run.cells);
+		uint32_t rate =
+		    sampling_rate(s, plan, run.base, run.cells, m->when);
 
 		part = rest = run;
 		do
 			rest = run_skip(rest, plan, 1);
 		while (rest.n > 0 &&
-		       sampling_rate(s, plan, rest.base, rest.cells) == rate);
+		       sampling_rate(s, plan, rest.base, rest.cells, m->when) ==
+			   rate);
 		part.n -= rest.n;
 		part.bytes -= rest.bytes;
 		set_rate(m, rate);
@@ -317,8 +337,9 @@ take_records(struct decoder *d, struct message *m, struct plan *plan,
 	m->exporter->ledger.n[LEDGER_RECORDS] += run->n;
 	if (!m->configured && sampling_varies(s, plan))
 		return take_varying(d, m, plan, *run);
-	set_rate(m, m->header_rate ? m->header_rate
-				   : sampling_rate(s, plan, NULL, NULL));
+	set_rate(m, m->header_rate
+			? m->header_rate
+			: sampling_rate(s, plan, NULL, NULL, m->when));
 	return take_run(d, m, plan, *run);
 }
 
@@ -379,12 +400,32 @@ learn(struct message *m, const struct plan *plan, struct run run)
 	m->exporter->ledger.n[LEDGER_RECORDS_OPTIONS] += run.n;
 	for (; run.n > 0; run = run_skip(run, plan, 1)) {
 		sampling_learn(&m->exporter->sampling, plan, run.base,
-			       run.cells);
+			       run.cells, m->when);
 		if (plan->init != NO_FIELD)
 			m->exporter->init_ms = (int64_t)plan_uint(
 			    plan, run.base, run.cells, plan->init);
 	}
 	set_uptime(m);
+}
+
+/* A set whose template is not known. */
+static void
+hold(struct decoder *d, struct message *m, uint16_t id, struct reader body)
+{
+	const struct datagram *dg = m->dg;
+	struct held h = {
+	    .time_us = dg->time_us,
+	    .clock = m->clock,
+	    .body = body.p,
+	    .binding = dg->binding,
+	    .id = id,
+	    .port = dg->port,
+	    .len = (uint16_t)body.left,
+	    .binding_len = (uint16_t)dg->binding_len,
+	};
+
+	waiting_hold(d->waiting, &m->exporter->waiter, &h);
+	m->unknown = true;
 }
 
 static int
@@ -394,8 +435,7 @@ take_data(struct decoder *d, struct message *m, uint16_t id, struct reader body)
 	struct run run;
 
 	if (!plan) {
-		count(m, LEDGER_SETS_EXPIRED);
-		m->unknown = true;
+		hold(d, m, id, body);
 		return 0;
 	}
 	if (plan->uptimes && m->version == 10 && m->exporter->init_ms &&
@@ -426,13 +466,94 @@ plan_flags(const struct message *m)
 	return (m->version == 10 ? 0 : PLAN_V9) | (m->v6 ? PLAN_V6 : 0);
 }
 
+static void
+stamp_message(struct decoder *d, struct message *m, uint32_t source_id)
+{
+	const struct datagram *dg = m->dg;
+
+	m->stamp = (struct stamp){
+	    .time_us = dg->time_us,
+	    .addr_v4 = m->v6 ? 0 : ip_v4(dg->addr),
+	    .source_id = source_id,
+	    .port = dg->port,
+	    .version = (uint8_t)m->version,
+	    .binding = dg->binding,
+	    .binding_len = dg->binding_len,
+	};
+	memcpy(m->stamp.addr, dg->addr, 16);
+	for (size_t i = 0; i < d->configured_n; i++)
+		if (memcmp(d->configured[i].addr, dg->addr, 16) == 0)
+			m->configured = d->configured[i].rate;
+}
+
+/* Templates came or went: what waits for them is decoded or given up. */
+struct awaited {
+	struct decoder *d;
+	struct message *m;
+};
+
+static int
+take_held(struct decoder *d, const struct message *now, const struct held *h)
+{
+	struct datagram dg = {.time_us = h->time_us,
+			      .port = h->port,
+			      .binding = h->binding,
+			      .binding_len = h->binding_len};
+	struct message m = {.dg = &dg,
+			    .version = now->version,
+			    .clock = h->clock,
+			    .exporter = now->exporter,
+			    .v6 = now->v6,
+			    .err = now->err};
+
+	m.when = (struct when){h->time_us, true};
+	memcpy(dg.addr, now->dg->addr, sizeof(dg.addr));
+	stamp_message(d, &m, now->stamp.source_id);
+	set_uptime(&m);
+	return take_data(d, &m, h->id, reader_of(h->body, h->len));
+}
+
+static int
+on_defined(void *ctx, uint16_t id, struct err *e)
+{
+	struct awaited *a = ctx;
+	struct held *h;
+	int rc = 0;
+
+	(void)e; /* the message's */
+	while (rc == 0 &&
+	       (h = waiting_take(a->d->waiting, &a->m->exporter->waiter, id))) {
+		rc = take_held(a->d, a->m, h);
+		waiting_done(h);
+	}
+	return rc;
+}
+
+/* What waits was of the template that goes, and not of its successor. */
+static void
+on_withdrawn(void *ctx, uint16_t id)
+{
+	struct awaited *a = ctx;
+	struct waiter *w = &a->m->exporter->waiter;
+
+	if (id)
+		waiting_give_up(a->d->waiting, w, id);
+	else
+		waiting_clear(a->d->waiting, w);
+}
+
 static int
 take_templates(struct decoder *d, struct message *m, uint32_t options,
 	       struct reader body)
 {
-	int rc = templates_take(&m->exporter->templates, d->plans,
-				plan_flags(m) | options, body,
-				&m->exporter->ledger, m->err);
+	struct awaited a = {d, m};
+	struct templates_user user = {.plans = d->plans,
+				      .ledger = &m->exporter->ledger,
+				      .ctx = &a,
+				      .defined = on_defined,
+				      .withdrawn = on_withdrawn};
+	int rc = templates_take(&m->exporter->templates, &user,
+				plan_flags(m) | options, body, m->err);
 
 	if (rc < 0)
 		return -1;
@@ -492,26 +613,6 @@ static int64_t
 since_1970(uint32_t secs, uint32_t nsecs)
 {
 	return (int64_t)secs * 1000000 + nsecs / 1000;
-}
-
-static void
-stamp_message(struct decoder *d, struct message *m, uint32_t source_id)
-{
-	const struct datagram *dg = m->dg;
-
-	m->stamp = (struct stamp){
-	    .time_us = dg->time_us,
-	    .addr_v4 = m->v6 ? 0 : ip_v4(dg->addr),
-	    .source_id = source_id,
-	    .port = dg->port,
-	    .version = (uint8_t)m->version,
-	    .binding = dg->binding,
-	    .binding_len = dg->binding_len,
-	};
-	memcpy(m->stamp.addr, dg->addr, 16);
-	for (size_t i = 0; i < d->configured_n; i++)
-		if (memcmp(d->configured[i].addr, dg->addr, 16) == 0)
-			m->configured = d->configured[i].rate;
 }
 
 /* The header was read: who sent it? VERSION 0 is no NetFlow. */
@@ -658,6 +759,7 @@ decoder_datagram(struct decoder *d, const struct datagram *dg, struct err *e)
 	struct message m = {
 	    .dg = dg, .err = e, .r = reader_of(dg->payload, dg->len)};
 
+	m.when.us = dg->time_us;
 	m.version = reader_u16(&m.r);
 	if (m.r.bad)
 		return refuse(d, &m, LEDGER_BAD_VERSION);

@@ -31,9 +31,15 @@ void decoder_free(struct decoder *);
 int decoder_configure_rate(struct decoder *, const uint8_t addr[16],
 			   uint32_t rate);
 
+/* Data without their template wait, within BYTES and MS in all; 0: they do not.
+ * Unless this is called it is WAIT_BYTES and WAIT_MS.  For a decoder that has
+ * taken nothing yet. */
+void decoder_wait(struct decoder *, size_t bytes, int64_t ms);
+
 int decoder_datagram(struct decoder *, const struct datagram *, struct err *);
 
-/* Tells the time (monotonic), and gives the sink what is old. */
+/* Tells the time (monotonic), gives the sink what is old, and gives up what
+ * has waited for too long. */
 int decoder_tick(struct decoder *, int64_t now_ms, struct err *);
 /* Gives the sink all that there is. */
 int decoder_flush(struct decoder *, struct err *);
@@ -42,6 +48,8 @@ int decoder_flush(struct decoder *, struct err *);
 void decoder_total(const struct decoder *, struct ledger *);
 const struct exporters *decoder_exporters(const struct decoder *);
 size_t decoder_shapes(const struct decoder *);
+/* What sets that wait take. */
+size_t decoder_waiting_bytes(const struct decoder *);
 
 /*
  * Calls F when an exporter first sends something malformed of a kind (or its

@@ -25,18 +25,20 @@ struct exporters {
 	struct exporter *last;
 	struct list trial, settled;
 	struct plans *plans;
+	struct waiting *waiting;
 	struct ledger gone; /* of evicted ones */
 	uint64_t evicted;
 };
 
 struct exporters *
-exporters_new(struct plans *plans)
+exporters_new(struct plans *plans, struct waiting *waiting)
 {
 	struct exporters *es = calloc(1, sizeof(*es));
 
 	if (!es)
 		return NULL;
 	es->plans = plans;
+	es->waiting = waiting;
 	es->mask = SLOTS_FIRST - 1;
 	es->slots = calloc(SLOTS_FIRST, sizeof(*es->slots));
 	if (!es->slots ||
@@ -170,6 +172,7 @@ evict(struct exporters *es, struct exporter *x)
 {
 	list_drop(x->settled ? &es->settled : &es->trial, x);
 	slot_drop(es, slot_of(es, x->hash, &x->key));
+	waiting_clear(es->waiting, &x->waiter);
 	ledger_add(&es->gone, &x->ledger);
 	es->evicted++;
 	if (es->last == x)
@@ -210,10 +213,12 @@ touch(struct exporters *es, struct exporter *x)
 	list_drop(x->settled ? &es->settled : &es->trial, x);
 	if (!x->settled && x->ledger.n[LEDGER_DATAGRAMS] >= TRIAL_DATAGRAMS) {
 		x->settled = true;
+		waiting_settle(es->waiting, &x->waiter, true);
 		oldest = es->settled.oldest;
 		if (es->settled.n >= EXPORTERS_SETTLED) {
 			list_drop(&es->settled, oldest);
 			oldest->settled = false;
+			waiting_settle(es->waiting, &oldest->waiter, false);
 			list_add(&es->trial, oldest);
 		}
 	}
@@ -233,6 +238,7 @@ make(struct exporters *es, const struct exporter_key *k, uint64_t hash)
 	if (!x)
 		return NULL;
 	x->key = *k;
+	x->waiter.ledger = &x->ledger;
 	x->hash = hash;
 	es->slots[slot_of(es, hash, k)] = x;
 	es->n++;
@@ -248,6 +254,9 @@ exporters_get(struct exporters *es, const struct exporter_key *k)
 
 	if (x && memcmp(&x->key, k, sizeof(*k)) == 0)
 		return x;
+	/* it may have sent enough in one go */
+	if (x && !x->settled)
+		touch(es, x);
 	hash = hash_of(es, k);
 	x = es->slots[slot_of(es, hash, k)];
 	if (!x)

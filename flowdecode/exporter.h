@@ -19,6 +19,7 @@
 #include "flowdecode/plan.h"
 #include "flowdecode/sampling.h"
 #include "flowdecode/template.h"
+#include "flowdecode/waiting.h"
 
 enum {
 	EXPORTERS_MAX = 65536,
@@ -49,12 +50,13 @@ struct exporter {
 	int64_t init_ms; /* when its uptime began, since 1970; 0: not known */
 	struct sequence sequence;
 	struct ledger ledger;
+	struct waiter waiter;
 };
 
 struct exporters;
 
-/* PLANS is borrowed. */
-struct exporters *exporters_new(struct plans *);
+/* Both are borrowed. */
+struct exporters *exporters_new(struct plans *, struct waiting *);
 void exporters_free(struct exporters *);
 
 /* Finds or makes; it may be evicted by the next call. NULL when memory is out.

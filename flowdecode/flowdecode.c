@@ -4,7 +4,8 @@
  *
  * in:    a datagram stream, flowdatagram(5)
  * out:   a record stream, flowrecord(5); JSON lines on a terminal
- * keeps: templates, sampling rates and a ledger of each exporter, in memory
+ * keeps: templates, data that wait for theirs, sampling rates and a ledger of
+ *        each exporter, in memory
  */
 #include <errno.h>
 #include <getopt.h>
@@ -25,15 +26,21 @@
 #include "flowdecode/decoder.h"
 #include "flowdecode/output.h"
 
-enum { TICK_MS = 25 };
+enum { TICK_MS = 25, WAIT_SECS_MAX = 366 * 86400 };
+
+#define WAIT_BYTES_MAX (UINT64_C(64) << 30)
 
 static const char usage[] =
-    "usage: flowrecv ... | flowdecode [-v] [--sampling ADDRESS=N]... | ...\n"
+    "usage: flowrecv ... | flowdecode [-v] [--sampling ADDRESS=N]...\n"
+    "                               [--wait BYTES[,SECONDS]] | ...\n"
     "\n"
     "Decodes NetFlow v1, v5, v7, v9 and IPFIX datagrams into flow records.\n"
     "\n"
     "  --sampling ADDRESS=N   records of this exporter were sampled 1 in N,\n"
     "                         whatever it announces\n"
+    "  --wait BYTES[,SECONDS] how much data waits for its template, and how\n"
+    "                         long; K, M or G may follow; 0: none waits\n"
+    "                         (default 64M,1800)\n"
     "  -v, --verbose          at the end, say what came and what became of it\n"
     "  -h, --help             this text\n"
     "  -V, --version          the version\n";
@@ -141,6 +148,27 @@ configure_rate(struct decoder *d, const char *arg)
 	return decoder_configure_rate(d, addr, (uint32_t)rate);
 }
 
+/* BYTES[,SECONDS] */
+static void
+configure_wait(struct decoder *d, const char *arg)
+{
+	size_t len = strcspn(arg, ",");
+	const char *unit = len > 0 ? strchr("KMG", arg[len - 1]) : NULL;
+	unsigned shift = !unit ? 0 : *unit == 'K' ? 10 : *unit == 'M' ? 20 : 30;
+	uint64_t bytes, secs = WAIT_MS / 1000;
+
+	if (text_read_u64(arg, len - (unit != NULL), &bytes) != 0 ||
+	    bytes > WAIT_BYTES_MAX >> shift ||
+	    (arg[len] &&
+	     text_read_u64(arg + len + 1, strlen(arg + len + 1), &secs) != 0) ||
+	    secs > WAIT_SECS_MAX)
+		cli_usage("flowdecode",
+			  "--wait %s: must be BYTES[,SECONDS], as 64M,1800, "
+			  "up to 64G and a year",
+			  arg);
+	decoder_wait(d, bytes << shift, (int64_t)secs * 1000);
+}
+
 static int
 options(struct flowdecode *f, int argc, char **argv)
 {
@@ -149,6 +177,7 @@ options(struct flowdecode *f, int argc, char **argv)
 	    {"sampling", required_argument, NULL, 's'},
 	    {"verbose", no_argument, NULL, 'v'},
 	    {"version", no_argument, NULL, 'V'},
+	    {"wait", required_argument, NULL, 'w'},
 	    {NULL, 0, NULL, 0},
 	};
 	int c;
@@ -163,6 +192,8 @@ options(struct flowdecode *f, int argc, char **argv)
 			cli_bad_option("flowdecode", argv);
 		if (c == 'v')
 			f->verbose = true;
+		if (c == 'w')
+			configure_wait(f->decoder, optarg);
 		if (c == 's' && configure_rate(f->decoder, optarg) != 0)
 			return -1;
 	}

@@ -10,6 +10,7 @@ static const char *const names[LEDGER_COUNTS] = {
     [LEDGER_SETS_DECODED] = "sets_decoded",
     [LEDGER_SETS_OPTIONS] = "sets_options",
     [LEDGER_SETS_TEMPLATES] = "sets_templates",
+    [LEDGER_SETS_WAITING] = "sets_waiting",
     [LEDGER_SETS_EXPIRED] = "sets_expired",
     [LEDGER_SETS_MALFORMED] = "sets_malformed",
     [LEDGER_RECORDS] = "records",

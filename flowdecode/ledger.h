@@ -4,7 +4,7 @@
  * belonged to an evicted one is kept in sum, so totals never shrink.
  *
  * The identity holds after every datagram:
- *	sets = decoded + options + templates + expired + malformed
+ *	sets = decoded + options + templates + waiting + expired + malformed
  */
 #ifndef FLOWDECODE_LEDGER_H
 #define FLOWDECODE_LEDGER_H
@@ -14,10 +14,11 @@
 
 enum ledger_count {
 	LEDGER_DATAGRAMS,
-	LEDGER_SETS,	     /* seen; each is one of the next five */
+	LEDGER_SETS,	     /* seen; each is one of the next six */
 	LEDGER_SETS_DECODED, /* data, into records */
 	LEDGER_SETS_OPTIONS,
 	LEDGER_SETS_TEMPLATES,
+	LEDGER_SETS_WAITING, /* data, for its template: up and down */
 	LEDGER_SETS_EXPIRED, /* data whose template did not come */
 	LEDGER_SETS_MALFORMED,
 	LEDGER_RECORDS,		/* written */

@@ -24,9 +24,26 @@ slot_of(const struct rates *r, uint64_t id)
 }
 
 static uint32_t
-rates_find(const struct rates *r, uint64_t id)
+rate_at(const struct rate *r, struct when when)
 {
-	return r->n ? r->slots[slot_of(r, id)].rate : 0;
+	return when.late && r->since_us > when.us ? 0 : r->rate;
+}
+
+static uint32_t
+rates_find(const struct rates *r, uint64_t id, struct when when)
+{
+	return r->n ? rate_at(&r->slots[slot_of(r, id)], when) : 0;
+}
+
+static void
+announce(struct rate *r, uint32_t rate, struct when when)
+{
+	bool older = r->rate && when.late && when.us < r->since_us;
+
+	if (rate == r->rate ? older : !older)
+		r->since_us = when.us;
+	if (!older)
+		r->rate = rate;
 }
 
 static int
@@ -48,7 +65,7 @@ rates_grow(struct rates *r)
 }
 
 static void
-rates_set(struct rates *r, uint64_t id, uint32_t rate)
+rates_set(struct rates *r, uint64_t id, uint32_t rate, struct when when)
 {
 	struct rate *at;
 
@@ -58,7 +75,8 @@ rates_set(struct rates *r, uint64_t id, uint32_t rate)
 	if (!at->rate && r->n == RATES_MAX)
 		return;
 	r->n += !at->rate;
-	*at = (struct rate){id, rate};
+	at->id = id;
+	announce(at, rate, when);
 }
 
 /* One in how many packets, as the fields of a record say; 0: not at all. */
@@ -83,7 +101,7 @@ rate_of(const struct plan *p, const uint8_t *base, const struct cell *cells)
 
 void
 sampling_learn(struct sampling *s, const struct plan *p, const uint8_t *base,
-	       const struct cell *cells)
+	       const struct cell *cells, struct when when)
 {
 	uint32_t rate = rate_of(p, base, cells);
 
@@ -91,12 +109,12 @@ sampling_learn(struct sampling *s, const struct plan *p, const uint8_t *base,
 		return;
 	if (p->sampler != NO_FIELD)
 		rates_set(&s->samplers, plan_uint(p, base, cells, p->sampler),
-			  rate);
+			  rate, when);
 	else if (p->input != NO_FIELD)
 		rates_set(&s->interfaces, plan_uint(p, base, cells, p->input),
-			  rate);
+			  rate, when);
 	else
-		s->rate = rate;
+		announce(&s->all, rate, when);
 }
 
 bool
@@ -110,19 +128,19 @@ sampling_varies(const struct sampling *s, const struct plan *p)
 /* What holds for records that name no sampler: the rate for all or, if there
  * is one sampler only, its rate. */
 static uint32_t
-rate_for_all(const struct sampling *s, const struct plan *p)
+rate_for_all(const struct sampling *s, const struct plan *p, struct when when)
 {
-	if (s->rate || p->sampler != NO_FIELD || s->samplers.n != 1)
-		return s->rate;
+	if (s->all.rate || p->sampler != NO_FIELD || s->samplers.n != 1)
+		return rate_at(&s->all, when);
 	for (size_t i = 0; i <= s->samplers.mask; i++)
 		if (s->samplers.slots[i].rate)
-			return s->samplers.slots[i].rate;
+			return rate_at(&s->samplers.slots[i], when);
 	return 0;
 }
 
 uint32_t
 sampling_rate(const struct sampling *s, const struct plan *p,
-	      const uint8_t *base, const struct cell *cells)
+	      const uint8_t *base, const struct cell *cells, struct when when)
 {
 	uint32_t rate = 0;
 
@@ -130,9 +148,9 @@ sampling_rate(const struct sampling *s, const struct plan *p,
 		rate = rate_of(p, base, cells);
 	if (!rate && base && p->sampler != NO_FIELD)
 		rate = rates_find(&s->samplers,
-				  plan_uint(p, base, cells, p->sampler));
+				  plan_uint(p, base, cells, p->sampler), when);
 	if (!rate && base && p->input != NO_FIELD)
 		rate = rates_find(&s->interfaces,
-				  plan_uint(p, base, cells, p->input));
-	return rate ? rate : rate_for_all(s, p);
+				  plan_uint(p, base, cells, p->input), when);
+	return rate ? rate : rate_for_all(s, p, when);
 }

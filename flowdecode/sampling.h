@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The sampling rates that an exporter announced: for all, by sampler, by
- * interface.  Announcing again replaces.  Bounded: past the bound new ids are
- * not kept.
+ * interface.  Announcing again replaces.  A rate holds for what came from its
+ * announcement on, which matters for sets that had to wait.  Bounded: past the
+ * bound new ids are not kept.
  */
 #ifndef FLOWDECODE_SAMPLING_H
 #define FLOWDECODE_SAMPLING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +18,7 @@ enum { RATES_MAX = 4096 };
 
 struct rate {
 	uint64_t id;
+	int64_t since_us;
 	uint32_t rate; /* 0: no entry */
 };
 
@@ -26,15 +29,22 @@ struct rates {
 };
 
 struct sampling {
-	uint32_t rate; /* for all; 0: none announced */
+	struct rate all;
 	struct rates samplers, interfaces;
+};
+
+/* When a set came; whether it had to wait, so that it may be older than what is
+ * known. */
+struct when {
+	int64_t us;
+	bool late;
 };
 
 void sampling_clear(struct sampling *);
 
 /* An options record of PLAN; BASE and CELLS as for plan_uint. */
 void sampling_learn(struct sampling *, const struct plan *, const uint8_t *base,
-		    const struct cell *cells);
+		    const struct cell *cells, struct when);
 
 /* Whether records of PLAN may differ in their rate. */
 bool sampling_varies(const struct sampling *, const struct plan *);
@@ -42,6 +52,7 @@ bool sampling_varies(const struct sampling *, const struct plan *);
 /* The rate of a data record, 0 if none is known; BASE may be NULL if rates do
  * not vary. */
 uint32_t sampling_rate(const struct sampling *, const struct plan *,
-		       const uint8_t *base, const struct cell *cells);
+		       const uint8_t *base, const struct cell *cells,
+		       struct when);
 
 #endif

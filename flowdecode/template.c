@@ -161,6 +161,7 @@ struct parser {
 	struct templates *ts;
 	struct plans *plans;
 	struct ledger *ledger;
+	const struct templates_user *user;
 	uint32_t flags;
 	struct reader r;
 	bool invalid; /* a definition was */
@@ -247,7 +248,7 @@ define(struct parser *p, uint16_t id, size_t n, size_t scopes, struct err *e)
 	}
 	p->ledger
 	    ->n[is_options(p) ? LEDGER_TEMPLATES_OPTIONS : LEDGER_TEMPLATES]++;
-	return 0;
+	return p->user->defined(p->user->ctx, id, e);
 }
 
 /* Whether a definition is of options, in the table. */
@@ -269,6 +270,7 @@ withdraw(struct parser *p, uint16_t id)
 		return;
 	}
 	p->ledger->n[LEDGER_TEMPLATES_WITHDRAWN]++;
+	p->user->withdrawn(p->user->ctx, id == all ? 0 : id);
 	if (id != all) {
 		drop(ts, p->plans, id);
 		return;
@@ -318,12 +320,13 @@ take_one(struct parser *p, struct err *e)
 }
 
 int
-templates_take(struct templates *ts, struct plans *plans, uint32_t flags,
-	       struct reader body, struct ledger *ledger, struct err *e)
+templates_take(struct templates *ts, const struct templates_user *user,
+	       uint32_t flags, struct reader body, struct err *e)
 {
 	struct parser p = {.ts = ts,
-			   .plans = plans,
-			   .ledger = ledger,
+			   .plans = user->plans,
+			   .ledger = user->ledger,
+			   .user = user,
 			   .flags = flags,
 			   .r = body};
 

@@ -46,13 +46,22 @@ struct plan *templates_find(struct templates *, uint16_t id);
 struct plan *templates_reflag(struct templates *, struct plans *, uint16_t id,
 			      uint32_t flags);
 
+/* What there is to do when definitions come. */
+struct templates_user {
+	struct plans *plans;
+	struct ledger *ledger;
+	void *ctx;
+	int (*defined)(void *ctx, uint16_t id, struct err *);
+	void (*withdrawn)(void *ctx, uint16_t id); /* 0: all of a kind */
+};
+
 /*
  * Takes in the body of a set of templates, and counts them in the ledger.
  * FLAGS are those of plans (see plan.h), and say how the set is written: in
  * v9's form or in that of IPFIX, templates or options templates.  1: all were
  * valid; 0: not all; -1: memory is out.
  */
-int templates_take(struct templates *, struct plans *, uint32_t flags,
-		   struct reader body, struct ledger *, struct err *);
+int templates_take(struct templates *, const struct templates_user *,
+		   uint32_t flags, struct reader body, struct err *);
 
 #endif

@@ -224,6 +224,7 @@ check_ledger(const struct flows *f)
 			  counted(f, LEDGER_SETS_DECODED) +
 			      counted(f, LEDGER_SETS_OPTIONS) +
 			      counted(f, LEDGER_SETS_TEMPLATES) +
+			      counted(f, LEDGER_SETS_WAITING) +
 			      counted(f, LEDGER_SETS_EXPIRED) +
 			      counted(f, LEDGER_SETS_MALFORMED));
 }

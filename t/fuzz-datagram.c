@@ -251,8 +251,8 @@ check_ledger(const struct decoder *d, uint64_t rows)
 	must(t.n[LEDGER_RECORDS] == rows);
 	must(t.n[LEDGER_SETS] ==
 	     t.n[LEDGER_SETS_DECODED] + t.n[LEDGER_SETS_OPTIONS] +
-		 t.n[LEDGER_SETS_TEMPLATES] + t.n[LEDGER_SETS_EXPIRED] +
-		 t.n[LEDGER_SETS_MALFORMED]);
+		 t.n[LEDGER_SETS_TEMPLATES] + t.n[LEDGER_SETS_WAITING] +
+		 t.n[LEDGER_SETS_EXPIRED] + t.n[LEDGER_SETS_MALFORMED]);
 }
 
 int

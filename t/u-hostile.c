@@ -212,7 +212,7 @@ START_TEST(record_size_0)
 	send_wire(&f, &w);
 	ck_assert_uint_eq(f.rows, 0);
 	ck_assert_uint_eq(counted(&f, LEDGER_BAD_TEMPLATE), 2);
-	ck_assert_uint_eq(counted(&f, LEDGER_SETS_EXPIRED), 2);
+	ck_assert_uint_eq(counted(&f, LEDGER_SETS_WAITING), 2);
 	check_alive();
 }
 END_TEST
@@ -268,7 +268,7 @@ START_TEST(invalid_redefinition_drops_the_old)
 	put_data(256, 1001, 2);
 	send_wire(&f, &w);
 	ck_assert_uint_eq(f.rows, 0);
-	ck_assert_uint_eq(counted(&f, LEDGER_SETS_EXPIRED), 1);
+	ck_assert_uint_eq(counted(&f, LEDGER_SETS_WAITING), 1);
 	check_alive();
 }
 END_TEST
@@ -569,6 +569,7 @@ START_TEST(a_hundred_thousand_spoofed_exporters)
 		send_wire(&f, &w);
 	}
 	ck_assert_uint_eq(counted(&f, LEDGER_SETS_EXPIRED), 0);
+	ck_assert_uint_eq(counted(&f, LEDGER_SETS_WAITING), 0);
 }
 END_TEST
 
@@ -613,6 +614,7 @@ START_TEST(a_template_in_use_is_not_evicted)
 	}
 	ck_assert_uint_gt(counted(&f, LEDGER_TEMPLATES_EVICTED), 0);
 	ck_assert_uint_eq(counted(&f, LEDGER_SETS_EXPIRED), 0);
+	ck_assert_uint_eq(counted(&f, LEDGER_SETS_WAITING), 0);
 }
 END_TEST
 
