@@ -20,8 +20,6 @@
 enum {
 	BLOCK_VERSION = 1,
 	BLOCK_MAGIC = 0x4b4c4246, /* "FBLK" */
-	/* what block_column makes room for in a column */
-	BLOCK_COLUMN_CAP = BATCH_ROWS_MAX + 64,
 };
 
 /* An encoded block; a zeroed one is ready for use. */

@@ -20,18 +20,39 @@ struct target {
 	enum col_type type;
 };
 
-enum { TARGET_VALUES = 16 * (BLOCK_COLUMN_CAP + DECODE_SLACK) };
+enum { CAP_MIN = 1024, CAP_MARK = 8 };
+
+/* Bytes of the values in a column's memory; the scratch is behind them. */
+static size_t
+values_size(size_t cap)
+{
+	return 16 * (cap + DECODE_SLACK);
+}
+
+/* A column of ours has room for a power of two of rows, and CAP_MARK more,
+ * which those of batches never have. */
+static bool
+is_ours(const struct column *c)
+{
+	size_t n = c->cap - CAP_MARK;
+
+	return c->cap > CAP_MARK && (n & (n - 1)) == 0;
+}
 
 static int
-prepare(struct column *c)
+prepare(struct column *c, size_t rows)
 {
-	if (c->cap != BLOCK_COLUMN_CAP) {
+	size_t cap = CAP_MIN;
+
+	if (!is_ours(c) || c->cap < rows) {
+		while (cap < rows)
+			cap *= 2;
+		cap += CAP_MARK;
 		column_clear(c);
-		c->data =
-		    malloc(TARGET_VALUES + decode_scratch(BATCH_ROWS_MAX));
+		c->data = malloc(values_size(cap) + decode_scratch(cap));
 		if (!c->data)
 			return -1;
-		c->cap = BLOCK_COLUMN_CAP;
+		c->cap = cap;
 	}
 	free(c->valid);
 	c->valid = NULL;
@@ -49,7 +70,7 @@ set_nulls(struct target *t, uint32_t nulls)
 
 	if (nulls == 0)
 		return 0;
-	t->c->valid = calloc(1, BLOCK_COLUMN_CAP / 8);
+	t->c->valid = calloc(1, (t->c->cap + 7) / 8);
 	if (!t->c->valid)
 		return decode_fail(&t->d, "out of memory");
 	if (nulls == t->n)
@@ -376,15 +397,15 @@ block_column(const struct block_in *b, const void *body, size_t col,
 			   .n = b->pub.rows,
 			   .type = b->pub.shape->fields[col].type};
 
-	if (prepare(c) != 0)
+	if (prepare(c, t.n) != 0)
 		return err_sys(e, "cannot read column %s", name);
 	start(&t.d, b, body, col);
 	if (checksum(t.d.p, at->stored) != at->checksum)
 		return err_set(e, "column %s does not match its checksum",
 			       name);
 	t.d.ops = bits_ops();
-	t.d.scratch = (uint8_t *)c->data + TARGET_VALUES;
-	t.d.scratch_end = t.d.scratch + decode_scratch(BATCH_ROWS_MAX);
+	t.d.scratch = (uint8_t *)c->data + values_size(c->cap);
+	t.d.scratch_end = t.d.scratch + decode_scratch(c->cap);
 	t.d.column = reference;
 	t.d.codes = reference_codes;
 	t.d.ctx = &t;

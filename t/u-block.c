@@ -128,19 +128,17 @@ make(uint32_t rows, unsigned nulls)
 	return b;
 }
 
-static void
-check_equal(const struct value *a, const struct value *b, enum col_type t)
+static bool
+equal(const struct value *a, const struct value *b, enum col_type t)
 {
-	ck_assert_int_eq(a->type, b->type);
+	if (a->type != b->type)
+		return false;
 	if (a->type == COL_NULL)
-		return;
-	if (t == COL_STRING || t == COL_BYTES) {
-		ck_assert_uint_eq(a->len, b->len);
-		if (a->len > 0)
-			ck_assert_mem_eq(a->s, b->s, a->len);
-	} else {
-		ck_assert_mem_eq(a->ip, b->ip, t == COL_IP ? 16 : 8);
-	}
+		return true;
+	if (t == COL_STRING || t == COL_BYTES)
+		return a->len == b->len &&
+		       (a->len == 0 || memcmp(a->s, b->s, a->len) == 0);
+	return memcmp(a->ip, b->ip, t == COL_IP ? 16 : 8) == 0;
 }
 
 static void
@@ -156,7 +154,9 @@ check_column(const struct batch *b, uint32_t from, const struct block_in *in,
 
 		column_value(&b->cols[col], t, from + i, &v);
 		column_value(c, t, i, &w);
-		check_equal(&v, &w, t);
+		/* Check's assertions are slow */
+		if (!equal(&v, &w, t))
+			ck_abort_msg("column %zu, row %u", col, i);
 	}
 }
 
@@ -184,7 +184,7 @@ round_trip(const struct batch *b, uint32_t from, uint32_t n)
 
 START_TEST(all_types_come_back)
 {
-	static const uint32_t sizes[] = {1, 2, 9, 100, 1000, 20000};
+	static const uint32_t sizes[] = {1, 2, 9, 100, 1000, 5000};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
 		for (unsigned nulls = 0; nulls < 4; nulls++) {

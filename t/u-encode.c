@@ -66,13 +66,15 @@ round_trip(size_t n)
 		      d.bad);
 	ck_assert_ptr_eq(d.p, d.end);
 	ck_assert_ptr_eq(d.scratch, scratch);
+	/* Check's assertions are slow: only where there is a difference */
 	for (size_t i = 0; i < n; i++)
-		ck_assert_msg(back[i] == value[i], "kind %d, value %zu of %zu",
-			      kind, i, n);
+		if (back[i] != value[i])
+			ck_abort_msg("kind %d, value %zu of %zu", kind, i, n);
 	d = decoder(&b, len);
 	ck_assert_int_eq(decode_vector32(&d, n, low), 0);
 	for (size_t i = 0; i < n; i++)
-		ck_assert_uint_eq(low[i], (uint32_t)value[i]);
+		if (low[i] != (uint32_t)value[i])
+			ck_abort_msg("kind %d, low half %zu", kind, i);
 	bytes_clear(&b);
 	return kind;
 }
