@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
+
 enum {
 	BYTES_MAX = 1u << 31, /* of the strings of one column */
 	ROWS_FIRST = 64,
@@ -128,11 +130,10 @@ check_fields(const struct field *f, size_t n, struct err *e)
 			return err_set(
 			    e, "field name of %zu bytes (1 to %d may be)", len,
 			    FIELD_NAME_MAX - 1);
-		for (size_t j = 0; j < len; j++)
-			if ((uint8_t)f[i].name[j] < 0x20 ||
-			    f[i].name[j] == 0x7f)
-				return err_set(
-				    e, "field name with a control byte");
+		if (text_control(f[i].name, len))
+			return err_set(e, "field name with a control byte");
+		if (text_utf8(f[i].name, len) != len)
+			return err_set(e, "field name that is not UTF-8");
 		if (f[i].type <= COL_NULL || f[i].type >= COL_TYPES)
 			return err_set(e, "field %s has type %d", f[i].name,
 				       (int)f[i].type);

@@ -688,14 +688,29 @@ text_utf8(const char *p, size_t len)
 	}
 }
 
+static size_t
+control(const unsigned char *p, size_t len)
+{
+	if (p[0] < 0x20 || p[0] == 0x7f)
+		return 1;
+	return p[0] == 0xc2 && len > 1 && p[1] < 0xa0 ? 2 : 0;
+}
+
+bool
+text_control(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (control((const unsigned char *)s + i, len - i))
+			return true;
+	return false;
+}
+
 /* How many bytes at p are a control character, or no character; 0 if neither.
  */
 static size_t
 not_text(const unsigned char *p, size_t len)
 {
-	if (p[0] < 0x20 || p[0] == 0x7f || utf8_sequence(p, len) == 0)
-		return 1;
-	return p[0] == 0xc2 && p[1] < 0xa0 ? 2 : 0;
+	return utf8_sequence(p, len) == 0 ? 1 : control(p, len);
 }
 
 void

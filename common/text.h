@@ -11,6 +11,7 @@
 #ifndef COMMON_TEXT_H
 #define COMMON_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,9 @@ void ip_from_v4(uint8_t ip[16], uint32_t);
 
 /* The length of the longest prefix that is valid UTF-8. */
 size_t text_utf8(const char *, size_t len);
+/* Whether there is a control character in it (U+0000 to U+001F, U+007F to
+ * U+009F; some terminals act on all of them). */
+bool text_control(const char *, size_t len);
 /* Makes text fit for a terminal: every byte of a control character (U+0000 to
  * U+001F, U+007F to U+009F) and every one that is not UTF-8 becomes '?'. */
 void text_defuse(char *, size_t len);

@@ -97,6 +97,21 @@ def test_terminal_bytes(scratch):
                             "a??31m is of no known type\n"))
 
 
+def test_field_names(scratch):
+    """field names have no control characters of any kind"""
+    for name, what in (("a\u009b31m", "with a control byte"),
+                       ("a\u0085", "with a control byte"),
+                       ("a\x7f", "with a control byte"),
+                       ("a\udcff", "that is not UTF-8")):
+        data = records.batch(1, {name: ("u8", [1])})
+        for args in ["flowlog"], ["flowstore", "--root", str(scratch), "t"]:
+            tap.equal(records.run(args, data),
+                      (1, b"", f"{args[0]}: input at offset 0: field name "
+                       f"{what}\n"), args[0])
+    data = records.batch(1, {"e\u00e9\u00a0": ("u8", [1])})
+    tap.equal(records.run(["flowlog"], data), (0, data, ""), "others pass")
+
+
 def test_names(scratch):
     """a field without a name is refused"""
     for data in (records.batch(1, {"": ("u8", [1])}), b"\x81\xa0\x01"):

@@ -14,25 +14,21 @@
 #include "common/table.h"
 #include "common/text.h"
 
+static struct column cols[SHAPE_FIELDS_MAX]; /* used again by each block */
+
 static int
 dump(const struct table *t, size_t i, struct stream_out *out, struct err *e)
 {
 	const struct block *b = table_block(t, i);
-	struct batch batch = {.shape = b->shape, .rows = b->rows};
+	struct batch batch = {.shape = b->shape, .rows = b->rows, .cols = cols};
 	int r = 0;
 
-	batch.cols = calloc(b->shape->n, sizeof(*batch.cols));
-	if (!batch.cols)
-		return err_sys(e, "tabledump");
 	for (size_t c = 0; c < b->shape->n && r == 0; c++)
 		r = table_column(t, i, c, &batch.cols[c], e);
 	if (r == 0)
 		r = record_write(out, &batch, e);
 	if (r == 0)
 		r = stream_out_flush(out, e);
-	for (size_t c = 0; c < b->shape->n; c++)
-		column_clear(&batch.cols[c]);
-	free(batch.cols);
 	return r;
 }
 
@@ -92,6 +88,8 @@ main(int argc, char **argv)
 	}
 	if (r != 0)
 		fprintf(stderr, "tabledump: %s\n", e.text);
+	for (size_t i = 0; i < SHAPE_FIELDS_MAX; i++)
+		column_clear(&cols[i]);
 	stream_out_clear(&out);
 	table_close(t);
 	shapes_free(shapes);
