@@ -171,14 +171,20 @@ encode_nulls(struct encoder *e, const struct source *s, struct bytes *out)
 }
 
 /* What a column may be relative to: value = ref / div * mul + residue.  No
- * chain of these comes back to where it began. */
+ * chain of these comes back to where it began: `alone` says that the other
+ * must stand alone then, and pay for it. */
 static const struct relation {
 	const char *name, *ref;
 	uint64_t mul, div;
+	bool alone;
 } relations[] = {
-    {"_id", NULL, 1, 1},	   {"end_time", "_time", 1000, 1000},
-    {"first", "last", 1, 1},	   {"first", "start_time", 1, 1000},
-    {"last", "end_time", 1, 1000}, {"start_time", "end_time", 1, 1},
+    {"_id", NULL, 1, 1, false},
+    {"end_time", "_time", 1000, 1000, false},
+    {"end_time", "last", 1000, 1, true},
+    {"first", "last", 1, 1, false},
+    {"first", "start_time", 1, 1000, false},
+    {"last", "end_time", 1, 1000, false},
+    {"start_time", "end_time", 1, 1, false},
 };
 
 /* What belongs to an address's prefix, as routers look it up: it has a value
@@ -210,6 +216,7 @@ struct job {
 		struct codes codes;
 	} kept[KEPT_MAX];
 	size_t nkept;
+	int alone; /* a column that must be relative to none; or -1 */
 };
 
 static const struct mapping *
@@ -293,19 +300,31 @@ residue(const struct relation *r, const struct source *s, const uint64_t *v,
 			out[k] = v[k] - out[k] / r->div * r->mul;
 }
 
-/* A guess at the bits per value of a relation, from the first rows. */
+/* A guess at the bits per value, from the first N rows. */
+static double
+guess(const struct job *j, const uint64_t *v, uint32_t n)
+{
+	struct plan p;
+
+	encode_plan(j->e, v, n, &p);
+	/* less what the heads of the parts take, which few rows carry */
+	return p.bits > 512 ? (p.bits - 512) / n : 0;
+}
+
 static double
 promise(const struct job *j, const struct relation *r, struct source s,
 	const uint64_t *v, uint64_t *out)
 {
 	uint32_t n = j->n < FIRST_ROWS ? j->n : FIRST_ROWS;
-	struct plan p;
+	double bits = 0;
 
 	s.n = n;
+	if (r->alone) {
+		widen(&s, out);
+		bits = guess(j, out, n);
+	}
 	residue(r, &s, v, out, n);
-	encode_plan(j->e, out, n, &p);
-	/* less what the heads of the parts take, which few rows carry */
-	return p.bits > 512 ? (p.bits - 512) / n : 0;
+	return bits + guess(j, out, n);
 }
 
 /* Encodes relative to another column, if that is smaller; true if it was
@@ -323,7 +342,9 @@ encode_related(struct job *j, const char *name, const uint64_t *v,
 	struct plan p;
 	bool done = false;
 
-	if (direct->kind == ENC_CONST || !out)
+	if (direct->kind == ENC_CONST || !out ||
+	    (j->alone >= 0 &&
+	     strcmp(j->b->shape->fields[j->alone].name, name) == 0))
 		return false;
 	for (size_t i = 0; i < sizeof(relations) / sizeof(*relations); i++) {
 		const struct relation *r = &relations[i];
@@ -345,6 +366,8 @@ encode_related(struct job *j, const char *name, const uint64_t *v,
 		done = p.bits + 8 * 19 < direct->bits * 0.95;
 	}
 	if (done) {
+		if (best->alone)
+			j->alone = (int)best_ref;
 		encode_linear(best_ref, best->mul, best->div, &j->out->body);
 		encode_vector(j->e, out, j->n, &p, NULL, &j->out->body);
 	}
@@ -678,7 +701,8 @@ int
 block_encode(struct encoder *enc, const struct batch *b, uint32_t from,
 	     uint32_t n, struct block_out *out, struct err *e)
 {
-	struct job j = {.e = enc, .b = b, .from = from, .n = n, .out = out};
+	struct job j = {
+	    .e = enc, .b = b, .from = from, .n = n, .out = out, .alone = -1};
 	int id = shape_find(b->shape, "_id");
 	size_t mark = encoder_mark(enc);
 	uint32_t *offset = calloc(b->shape->n, sizeof(*offset));
