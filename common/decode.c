@@ -411,28 +411,6 @@ linear(struct decoder *d, size_t n, struct out o)
 	return 0;
 }
 
-/*
- * Values behind codes: the dictionary's, and for the code after its last the
- * escaped ones in turn.  Those lie behind the dictionary, so that each value
- * is one load with no branch: which code comes next can not be foretold.
- */
-#define ESCAPED(type)                                                          \
-	static void escaped_##type(const uint32_t *code, size_t n,             \
-				   const type *v, uint32_t entries, type *out) \
-	{                                                                      \
-		uint32_t done = 0;                                             \
-                                                                               \
-		for (size_t i = 0; i < n; i++) {                               \
-			uint32_t next = code[i] == entries;                    \
-                                                                               \
-			out[i] = v[code[i] + (done & (0 - next))];             \
-			done += next;                                          \
-		}                                                              \
-	}
-
-ESCAPED(uint32_t)
-ESCAPED(uint64_t)
-
 /* Which rows are escaped cannot be foreseen, so there is no branch on it: both
  * values are read and one is taken: rest has room for as many as there are
  * rows.  Returns how many were escaped. */
