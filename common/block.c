@@ -78,25 +78,24 @@ add_columns(struct block_out *out, size_t n, const struct column_stat *stats,
 }
 
 int
-block_head(struct block_out *out, const struct shape *shape, uint64_t first_id,
-	   uint32_t rows, const struct column_stat *stats,
-	   const uint32_t *offset, struct err *e)
+block_head(struct block_out *out, const struct block *b, const uint32_t *offset,
+	   struct err *e)
 {
 	uint8_t head[HEAD_SIZE] = {0}, *p;
 
 	bytes_add(&out->head, head, sizeof(head));
-	add_shape(&out->head, shape);
+	add_shape(&out->head, b->shape);
 	if (!out->body.failed)
-		add_columns(out, shape->n, stats, offset);
+		add_columns(out, b->shape->n, b->stats, offset);
 	if (out->head.failed || out->body.failed)
 		return err_set(e, "cannot encode a block: out of memory");
 	p = out->head.p;
 	put32(p, BLOCK_MAGIC);
 	put16(p + 4, BLOCK_VERSION);
-	put16(p + 6, (unsigned)shape->n);
-	put64(p + 16, first_id);
+	put16(p + 6, (unsigned)b->shape->n);
+	put64(p + 16, b->first_id);
 	put64(p + 24, out->body.len);
-	put32(p + 32, rows);
+	put32(p + 32, b->rows);
 	put64(p + 8, checksum(p + HEAD_SUMMED, out->head.len - HEAD_SUMMED));
 	return 0;
 }

@@ -716,7 +716,12 @@ block_encode(struct encoder *enc, const struct batch *b, uint32_t from,
 	if (!j.stats || !offset)
 		err_sys(e, "cannot encode a block");
 	else if (encode_columns(&j, offset, e) == 0)
-		r = block_head(out, b->shape, v.u, n, j.stats, offset, e);
+		r = block_head(out,
+			       &(struct block){.first_id = v.u,
+					       .rows = n,
+					       .shape = b->shape,
+					       .stats = j.stats},
+			       offset, e);
 	encoder_release(enc, mark);
 	free(offset);
 	free(j.stats);

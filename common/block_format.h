@@ -80,8 +80,7 @@ is_summed(enum col_type t)
 }
 
 /* Finishes a head whose body is encoded: OFFSET and STATS per column. */
-int block_head(struct block_out *, const struct shape *, uint64_t first_id,
-	       uint32_t rows, const struct column_stat *,
-	       const uint32_t *offset, struct err *);
+int block_head(struct block_out *, const struct block *, const uint32_t *offset,
+	       struct err *);
 
 #endif

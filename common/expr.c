@@ -389,7 +389,7 @@ static struct expr *
 parse_chain(struct lexer *l, const char *word, enum expr_op op,
 	    struct expr *(*rule)(struct lexer *))
 {
-	struct expr *first = rule(l), *e = first;
+	struct expr *first = rule(l), *e;
 	size_t cap = 2;
 
 	if (!first || !lexer_is(l, word))
