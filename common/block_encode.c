@@ -392,21 +392,27 @@ map_values(const struct job *j, const struct codes *c, const uint64_t *v,
 	return k;
 }
 
+/* The rows where a map does not hold. */
+struct patches {
+	uint64_t *at;
+	size_t n;
+};
+
 static void
 put_map(struct job *j, const struct kept *k, const uint64_t *v, uint64_t *table,
-	struct plan *p, uint64_t *at, size_t patches)
+	struct plan *p, struct patches wrong)
 {
 	struct bytes *out = &j->out->body;
-	uint64_t *value = encoder_take(j->e, patches + 1);
+	uint64_t *value = encoder_take(j->e, wrong.n + 1);
 
-	for (size_t i = 0; i < patches; i++)
-		value[i] = v[at[i]];
-	if (patches > 0)
-		encode_patched_head(patches, out);
+	for (size_t i = 0; i < wrong.n; i++)
+		value[i] = v[wrong.at[i]];
+	if (wrong.n > 0)
+		encode_patched_head(wrong.n, out);
 	encode_map((unsigned)k->col, k->codes.entries, out);
 	encode_vector(j->e, table, k->codes.entries, p, NULL, out);
-	if (patches > 0)
-		encode_patches(j->e, at, value, patches, out);
+	if (wrong.n > 0)
+		encode_patches(j->e, wrong.at, value, wrong.n, out);
 }
 
 /* Encodes as a value per address, if that is smaller; true if it was done. */
@@ -438,7 +444,7 @@ encode_mapped(struct job *j, const char *name, const uint64_t *v,
 		       direct->bits * 0.9;
 	}
 	if (done)
-		put_map(j, k, v, table, &p, at, patches);
+		put_map(j, k, v, table, &p, (struct patches){at, patches});
 	encoder_release(j->e, mark);
 	return done;
 }
