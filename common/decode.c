@@ -226,7 +226,8 @@ runs(struct decoder *d, size_t n, struct out o)
 	size_t r = count(d, n);
 	struct out values = take(d, r, o.wide), len = take(d, r, false);
 
-	if (!len.p || vector(d, r, values) != 0 || vector(d, r, len) != 0)
+	if (!values.p || !len.p || vector(d, r, values) != 0 ||
+	    vector(d, r, len) != 0)
 		return -1;
 	return expand(d, n, r, len.p, values, o);
 }

@@ -111,22 +111,27 @@ map_file(struct file *f, const char *path)
 	f->size = (uint64_t)st.st_size;
 	if (f->size < PAGE_HEAD + META_SIZE) {
 		close(fd);
-		return err_set(f->e, "it is cut short at %llu bytes",
-			       (unsigned long long)f->size);
+		err_set(f->e, "it is cut short at %llu bytes",
+			(unsigned long long)f->size);
+		return -1;
 	}
 	p = mmap(NULL, f->size, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
-	if (p == MAP_FAILED)
-		return err_sys(f->e, "cannot map it");
+	if (p == MAP_FAILED || !p) {
+		err_sys(f->e, "cannot map it");
+		return -1;
+	}
 	f->map = p;
 	memcpy(&f->page, f->map + PAGE_HEAD + META_DBS, sizeof(f->page));
 	if (f->page < PAGE_MIN || f->page > PAGE_MAX ||
 	    (f->page & (f->page - 1)) != 0)
 		return bad(f, 0, "it is no head of an LMDB file");
 	f->pages = f->size / f->page;
-	if (f->pages < 2)
-		return err_set(f->e, "it is cut short at %llu bytes",
-			       (unsigned long long)f->size);
+	if (f->pages < 2) {
+		err_set(f->e, "it is cut short at %llu bytes",
+			(unsigned long long)f->size);
+		return -1;
+	}
 	return 0;
 }
 

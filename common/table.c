@@ -88,10 +88,12 @@ table_names(const char *root, char ***names, size_t *n, struct err *e)
 
 	*names = NULL;
 	*n = 0;
-	if (!d)
-		return errno == ENOENT
-			   ? 0
-			   : err_sys(e, "cannot read the directory %s", root);
+	if (!d && errno == ENOENT)
+		return 0;
+	if (!d) {
+		err_sys(e, "cannot read the directory %s", root);
+		return -1;
+	}
 	while (r == 0 && (f = readdir(d))) {
 		struct stat st;
 
@@ -103,7 +105,8 @@ table_names(const char *root, char ***names, size_t *n, struct err *e)
 	closedir(d);
 	if (r != 0) {
 		table_names_free(*names, *n);
-		return err_sys(e, "cannot list the tables of %s", root);
+		err_sys(e, "cannot list the tables of %s", root);
+		return -1;
 	}
 	if (*n > 1)
 		qsort(*names, *n, sizeof(**names), by_text);
