@@ -302,8 +302,8 @@ column_reserve(struct column *c, enum col_type t, uint32_t n, struct err *e)
 	return 0;
 }
 
-static int
-bytes_reserve(struct column *c, size_t more, struct err *e)
+int
+column_reserve_bytes(struct column *c, size_t more, struct err *e)
 {
 	size_t cap = c->bytes_cap ? c->bytes_cap : 256;
 	char *p;
@@ -411,7 +411,7 @@ repeat_bytes(struct column *c, uint32_t rows, struct err *e)
 	if (len > BYTES_MAX / rows)
 		return err_set(e, "strings of one column above %u bytes",
 			       (unsigned)BYTES_MAX);
-	if (bytes_reserve(c, len * (rows - 1), e) != 0)
+	if (column_reserve_bytes(c, len * (rows - 1), e) != 0)
 		return -1;
 	for (uint32_t i = 1; i < rows; i++) {
 		if (len > 0)
@@ -462,7 +462,7 @@ column_put_bytes(struct column *c, uint32_t row, const void *p, size_t len,
 		 struct err *e)
 {
 	if (column_reserve(c, COL_BYTES, row + 1, e) != 0 ||
-	    bytes_reserve(c, len, e) != 0)
+	    column_reserve_bytes(c, len, e) != 0)
 		return -1;
 	if (row == 0)
 		((uint32_t *)c->data)[0] = 0;
@@ -564,7 +564,7 @@ append_bytes(struct column *dst, uint32_t rows, const struct column *src,
 	}
 	base = offset_at(src, from);
 	len = offset_at(src, from + n) - base;
-	if (bytes_reserve(dst, len, e) != 0)
+	if (column_reserve_bytes(dst, len, e) != 0)
 		return -1;
 	if (len > 0)
 		memcpy(dst->bytes + dst->bytes_len, src->bytes + base, len);

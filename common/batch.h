@@ -146,6 +146,7 @@ size_t batch_bytes(const struct batch *);
  * column_null: marks row as null (takes a bitmap of cap bits at need).
  * column_put_bytes: sets row (which must be the next one) of a string or bytes
  * column; the total is bounded by 2^31 bytes, past which it returns -1.
+ * column_reserve_bytes: room for so many more bytes of such a column.
  */
 int column_set_constant(struct column *, enum col_type, const void *value,
 			struct err *);
@@ -154,6 +155,7 @@ int column_expand(struct column *, enum col_type, uint32_t rows, uint32_t cap,
 int column_null(struct column *, enum col_type, uint32_t row, struct err *);
 int column_put_bytes(struct column *, uint32_t row, const void *, size_t len,
 		     struct err *);
+int column_reserve_bytes(struct column *, size_t more, struct err *);
 
 static inline bool
 column_is_null(const struct column *c, uint32_t row)
