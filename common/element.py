@@ -27,7 +27,8 @@ CANONICAL = {
 RESERVED = {
     "_time", "_id", "_table", "_host", "exporter", "exporter_port", "binding",
     "source_id", "version", "sampling_rate", "sampling_source", "duration",
-    "input_name", "output_name", "bytes", "packets", "flow_count",
+    "input_name", "output_name", "egress_vrf_name", "bytes", "packets",
+    "flow_count",
 }
 
 # Cisco's names of v9 field types (RFC 3954, 8, and later lists).

@@ -46,6 +46,7 @@ enum copy_kind {
 	COPY_FIXED, /* kinds above are run by copy_run */
 	COPY_STRING = COPY_FIXED,
 	COPY_BYTES,
+	COPY_LABEL, /* the name of a number, by labels_copy */
 };
 
 /* What the header of a datagram says about time. */

@@ -26,6 +26,7 @@ struct decoder {
 	struct plan *fixed[FIXED_FORMATS][2]; /* by family of the exporter */
 	struct configured *configured;
 	size_t configured_n;
+	bool no_labels;
 	void (*notice)(void *ctx, const struct exporter *, enum ledger_count);
 	void *notice_ctx;
 	struct cell cells[PLAN_CELLS]; /* of the set at hand */
@@ -119,6 +120,12 @@ decoder_wait(struct decoder *d, size_t bytes, int64_t ms)
 }
 
 void
+decoder_names(struct decoder *d, bool on)
+{
+	d->no_labels = !on;
+}
+
+void
 decoder_on_notice(struct decoder *d,
 		  void (*f)(void *, const struct exporter *, enum ledger_count),
 		  void *ctx)
@@ -203,10 +210,26 @@ aim(struct copy *c, const struct plan *plan, const struct op *op,
 	c->src = base + at->off;
 	c->len = at->len == FIELD_VARIABLE ? 0 : at->len;
 	c->cells = cells ? cells + at->segment : NULL;
-	if (op->aux != NO_FIELD && !copy_adds(op->kind))
+	if (op->aux != NO_FIELD && op->kind < COPY_FIXED &&
+	    !copy_adds(op->kind))
 		aux = &plan->places[op->aux];
 	c->aux = base + aux->off;
 	c->aux_cells = cells ? cells + aux->segment : NULL;
+}
+
+/* What becomes a string or bytes. */
+static int
+copy_text(const struct message *m, const struct op *op, const struct copy *c,
+	  struct column *col, uint32_t row)
+{
+	struct label_copy named = {.labels = &m->exporter->labels,
+				   .kind = (enum label_kind)op->aux,
+				   .copy = c,
+				   .when = m->when};
+
+	if (op->kind == COPY_LABEL)
+		return labels_copy(&named, col, row, m->err);
+	return copy_run_bytes(c, col, row, m->err);
 }
 
 /* N records, which lie at BASE one after another, or as CELLS say. */
@@ -215,12 +238,13 @@ copy_records(const struct message *m, const struct plan *plan,
 	     const uint8_t *base, const struct cell *cells, uint32_t n)
 {
 	struct batch *b = plan->pile->batch;
+	int rc = 0;
 	struct copy c = {.n = n,
 			 .stride = plan->length,
 			 .step = plan->segments_n,
 			 .clock = &m->clock};
 
-	for (size_t i = 0; i < plan->ops_n; i++) {
+	for (size_t i = 0; i < plan->ops_n && rc == 0; i++) {
 		const struct op *op = &plan->ops[i];
 		struct column *col = &b->cols[op->column];
 
@@ -232,10 +256,10 @@ copy_records(const struct message *m, const struct plan *plan,
 		c.out = (char *)col->data + (size_t)b->rows * op->width;
 		if (op->kind < COPY_FIXED)
 			copy_run(&c);
-		else if (copy_run_bytes(&c, col, b->rows, m->err) != 0)
-			return -1;
+		else
+			rc = copy_text(m, op, &c, col, b->rows);
 	}
-	return 0;
+	return rc;
 }
 
 /*
@@ -393,8 +417,16 @@ set_uptime(struct message *m)
 		    (uint32_t)(m->clock.export_us / 1000 - init_ms);
 }
 
+/* Flags of plans. */
+static uint32_t
+learned(const struct exporter *x)
+{
+	return x->labels.flags | (x->init_ms ? PLAN_UPTIME : 0);
+}
+
 static void
-learn(struct message *m, const struct plan *plan, struct run run)
+learn(struct decoder *d, struct message *m, const struct plan *plan,
+      struct run run)
 {
 	m->records += run.n;
 	m->exporter->ledger.n[LEDGER_RECORDS_OPTIONS] += run.n;
@@ -404,8 +436,13 @@ learn(struct message *m, const struct plan *plan, struct run run)
 		if (plan->init != NO_FIELD)
 			m->exporter->init_ms = (int64_t)plan_uint(
 			    plan, run.base, run.cells, plan->init);
+		if (!d->no_labels)
+			m->exporter->ledger.n[LEDGER_NAMES_DROPPED] +=
+			    labels_learn(&m->exporter->labels, plan, run.base,
+					 run.cells, m->when);
 	}
 	set_uptime(m);
+	exporters_trim(d->exporters, m->exporter);
 }
 
 /* A set whose template is not known. */
@@ -438,16 +475,15 @@ take_data(struct decoder *d, struct message *m, uint16_t id, struct reader body)
 		hold(d, m, id, body);
 		return 0;
 	}
-	if (plan->uptimes && m->version == 10 && m->exporter->init_ms &&
-	    !(plan->flags & (PLAN_UPTIME | PLAN_OPTIONS))) {
+	if (learned(m->exporter) & plan->useful & ~plan->flags) {
 		plan = templates_reflag(&m->exporter->templates, d->plans, id,
-					plan->flags | PLAN_UPTIME);
+					plan->flags | learned(m->exporter));
 		if (!plan)
 			return err_set(m->err, "out of memory for a template");
 	}
 	run = find_records(d, plan, &body);
 	if (plan->flags & PLAN_OPTIONS)
-		learn(m, plan, run);
+		learn(d, m, plan, run);
 	else if (take_records(d, m, plan, &run) != 0)
 		return -1;
 	if (body.bad || (run.n == 0 && body.left > 0)) {
@@ -463,7 +499,8 @@ take_data(struct decoder *d, struct message *m, uint16_t id, struct reader body)
 static uint32_t
 plan_flags(const struct message *m)
 {
-	return (m->version == 10 ? 0 : PLAN_V9) | (m->v6 ? PLAN_V6 : 0);
+	return (m->version == 10 ? 0 : PLAN_V9) | (m->v6 ? PLAN_V6 : 0) |
+	       learned(m->exporter);
 }
 
 static void

@@ -10,6 +10,7 @@
 #ifndef FLOWDECODE_DECODER_H
 #define FLOWDECODE_DECODER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,9 @@ int decoder_configure_rate(struct decoder *, const uint8_t addr[16],
  * Unless this is called it is WAIT_BYTES and WAIT_MS.  For a decoder that has
  * taken nothing yet. */
 void decoder_wait(struct decoder *, size_t bytes, int64_t ms);
+/* Whether records get the names that exporters announce for their interfaces,
+ * applications and VRFs; on at first. */
+void decoder_names(struct decoder *, bool on);
 
 int decoder_datagram(struct decoder *, const struct datagram *, struct err *);
 

@@ -26,6 +26,7 @@ struct exporters {
 	struct list trial, settled;
 	struct plans *plans;
 	struct waiting *waiting;
+	size_t labels_bytes;
 	struct ledger gone; /* of evicted ones */
 	uint64_t evicted;
 };
@@ -55,6 +56,7 @@ exporter_free(struct exporters *es, struct exporter *x)
 {
 	templates_clear(&x->templates, es->plans);
 	sampling_clear(&x->sampling);
+	labels_clear(&x->labels);
 	free(x);
 }
 
@@ -175,6 +177,7 @@ evict(struct exporters *es, struct exporter *x)
 	waiting_clear(es->waiting, &x->waiter);
 	ledger_add(&es->gone, &x->ledger);
 	es->evicted++;
+	es->labels_bytes -= x->labels_bytes;
 	if (es->last == x)
 		es->last = NULL;
 	exporter_free(es, x);
@@ -195,11 +198,13 @@ idlest(const struct exporters *es, const struct exporter *spare)
 }
 
 void
-exporters_trim(struct exporters *es, const struct exporter *spare)
+exporters_trim(struct exporters *es, struct exporter *spare)
 {
 	struct exporter *x;
 
-	while (plans_bytes(es->plans) > EXPORTERS_BYTES &&
+	es->labels_bytes += spare->labels.bytes - spare->labels_bytes;
+	spare->labels_bytes = spare->labels.bytes;
+	while (plans_bytes(es->plans) + es->labels_bytes > EXPORTERS_BYTES &&
 	       (x = idlest(es, spare)))
 		evict(es, x);
 }
@@ -240,6 +245,7 @@ make(struct exporters *es, const struct exporter_key *k, uint64_t hash)
 	x->key = *k;
 	x->waiter.ledger = &x->ledger;
 	x->hash = hash;
+	x->labels.seed = hash;
 	es->slots[slot_of(es, hash, k)] = x;
 	es->n++;
 	list_add(&es->trial, x);

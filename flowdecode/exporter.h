@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flowdecode/labels.h"
 #include "flowdecode/ledger.h"
 #include "flowdecode/plan.h"
 #include "flowdecode/sampling.h"
@@ -24,7 +25,7 @@
 enum {
 	EXPORTERS_MAX = 65536,
 	EXPORTERS_SETTLED = 49152,   /* of these, not on trial */
-	EXPORTERS_BYTES = 256 << 20, /* of the plans of all */
+	EXPORTERS_BYTES = 256 << 20, /* of the plans and names of all */
 	TRIAL_DATAGRAMS = 16,
 };
 
@@ -47,6 +48,8 @@ struct exporter {
 	bool settled;
 	struct templates templates;
 	struct sampling sampling;
+	struct labels labels;
+	size_t labels_bytes; /* of these, as counted for all */
 	int64_t init_ms; /* when its uptime began, since 1970; 0: not known */
 	struct sequence sequence;
 	struct ledger ledger;
@@ -63,8 +66,9 @@ void exporters_free(struct exporters *);
  */
 struct exporter *exporters_get(struct exporters *, const struct exporter_key *);
 
-/* Evicts others until plans are within their bound. */
-void exporters_trim(struct exporters *, const struct exporter *spare);
+/* Counts the memory of SPARE, which has learned something, and evicts others
+ * until plans and names are within their bound. */
+void exporters_trim(struct exporters *, struct exporter *spare);
 
 /* Counts of all, evicted ones too. */
 void exporters_total(const struct exporters *, struct ledger *);

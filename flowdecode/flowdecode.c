@@ -31,11 +31,13 @@ enum { TICK_MS = 25, WAIT_SECS_MAX = 366 * 86400 };
 #define WAIT_BYTES_MAX (UINT64_C(64) << 30)
 
 static const char usage[] =
-    "usage: flowrecv ... | flowdecode [-v] [--sampling ADDRESS=N]...\n"
-    "                               [--wait BYTES[,SECONDS]] | ...\n"
+    "usage: flowrecv ... | flowdecode [-v] [--names on|off]\n"
+    "           [--sampling ADDRESS=N]... [--wait BYTES[,SECONDS]] | ...\n"
     "\n"
     "Decodes NetFlow v1, v5, v7, v9 and IPFIX datagrams into flow records.\n"
     "\n"
+    "  --names on|off         add the names that exporters announce for their\n"
+    "                         interfaces, applications and VRFs (on)\n"
     "  --sampling ADDRESS=N   records of this exporter were sampled 1 in N,\n"
     "                         whatever it announces\n"
     "  --wait BYTES[,SECONDS] how much data waits for its template, and how\n"
@@ -169,11 +171,22 @@ configure_wait(struct decoder *d, const char *arg)
 	decoder_wait(d, bytes << shift, (int64_t)secs * 1000);
 }
 
+static void
+choose_names(struct decoder *d, const char *arg)
+{
+	bool on = strcmp(arg, "on") == 0;
+
+	if (!on && strcmp(arg, "off") != 0)
+		cli_usage("flowdecode", "--names %s: must be on or off", arg);
+	decoder_names(d, on);
+}
+
 static int
 options(struct flowdecode *f, int argc, char **argv)
 {
 	static const struct option longs[] = {
 	    {"help", no_argument, NULL, 'h'},
+	    {"names", required_argument, NULL, 'n'},
 	    {"sampling", required_argument, NULL, 's'},
 	    {"verbose", no_argument, NULL, 'v'},
 	    {"version", no_argument, NULL, 'V'},
@@ -194,6 +207,8 @@ options(struct flowdecode *f, int argc, char **argv)
 			f->verbose = true;
 		if (c == 'w')
 			configure_wait(f->decoder, optarg);
+		if (c == 'n')
+			choose_names(f->decoder, optarg);
 		if (c == 's' && configure_rate(f->decoder, optarg) != 0)
 			return -1;
 	}

@@ -16,6 +16,7 @@ static const char *const names[LEDGER_COUNTS] = {
     [LEDGER_RECORDS] = "records",
     [LEDGER_RECORDS_DROPPED] = "records_dropped",
     [LEDGER_RECORDS_OPTIONS] = "options",
+    [LEDGER_NAMES_DROPPED] = "names_dropped",
     [LEDGER_TEMPLATES] = "templates",
     [LEDGER_TEMPLATES_OPTIONS] = "options_templates",
     [LEDGER_TEMPLATES_WITHDRAWN] = "templates_withdrawn",

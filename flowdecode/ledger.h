@@ -24,7 +24,8 @@ enum ledger_count {
 	LEDGER_RECORDS,		/* written */
 	LEDGER_RECORDS_DROPPED, /* too many shapes */
 	LEDGER_RECORDS_OPTIONS,
-	LEDGER_TEMPLATES, /* definitions that came, repeated ones too */
+	LEDGER_NAMES_DROPPED, /* too many announced by one exporter */
+	LEDGER_TEMPLATES,     /* definitions that came, repeated ones too */
 	LEDGER_TEMPLATES_OPTIONS,
 	LEDGER_TEMPLATES_WITHDRAWN,
 	LEDGER_TEMPLATES_EVICTED, /* too many of one exporter */

@@ -271,6 +271,35 @@ derive_by_duration(struct names *names, const struct wire_field *f, uint16_t n,
 	    ->aux = (uint16_t)(other - names->columns);
 }
 
+/* The name of a number beside it, if the exporter announces such names. */
+static void
+add_labels(struct names *names, uint32_t flags, const struct wire_field *f,
+	   uint16_t n)
+{
+	static const struct {
+		const char *name;
+		uint16_t id, max;
+		uint16_t kind;
+	} labels[] = {
+	    {"input_name", 10, 8, LABEL_INTERFACE},
+	    {"output_name", 14, 8, LABEL_INTERFACE},
+	    {"application_name", 95, FIELD_VARIABLE, LABEL_APPLICATION},
+	    {"vrf_name", 234, 8, LABEL_VRF},
+	    {"egress_vrf_name", 235, 8, LABEL_VRF},
+	};
+
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+		uint16_t at = field_of(f, n, labels[i].id, 1, labels[i].max);
+
+		if (!(flags & PLAN_INTERFACES << labels[i].kind) ||
+		    at == NO_FIELD || find(names, labels[i].name))
+			continue;
+		add(names, labels[i].name,
+		    (struct form){COPY_LABEL, COL_STRING}, at)
+		    ->aux = labels[i].kind;
+	}
+}
+
 void
 names_make(struct names *names, uint32_t flags, const struct wire_field *f,
 	   uint16_t n)
@@ -289,4 +318,5 @@ names_make(struct names *names, uint32_t flags, const struct wire_field *f,
 	derive(names, uptimes, f, n, &stop);
 	derive_by_duration(names, f, n, start.name, stop.name, true);
 	derive_by_duration(names, f, n, stop.name, start.name, false);
+	add_labels(names, flags, f, n);
 }

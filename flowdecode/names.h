@@ -15,8 +15,8 @@
 #include "flowdecode/plan.h"
 
 enum {
-	/* three choices of address and two times may be added */
-	NAMES_MAX = PLAN_FIELDS_MAX + 5,
+	/* three choices of address, two times and five labels may be added */
+	NAMES_MAX = PLAN_FIELDS_MAX + 10,
 	NAMES_SLOTS = 2048,
 };
 

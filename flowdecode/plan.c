@@ -127,10 +127,6 @@ find_meanings(struct plan *p)
 		if (v9_scope)
 			continue;
 		switch (f->id) {
-		case 21:
-		case 22:
-			p->uptimes = true;
-			break;
 		case 10:
 			p->input = i;
 			break;
@@ -158,6 +154,44 @@ find_meanings(struct plan *p)
 		default:
 			break;
 		}
+	}
+}
+
+/* The first field of IANA's element ID, but not one that is numbered as v9 does
+ * scopes. */
+static uint16_t
+field_of(const struct plan *p, uint16_t id)
+{
+	uint16_t from = p->flags & PLAN_V9 ? p->scopes : 0;
+
+	for (uint16_t i = from; i < p->n; i++)
+		if (p->fields[i].enterprise == 0 && p->fields[i].id == id)
+			return i;
+	return NO_FIELD;
+}
+
+/* Which fields of options give which number a name. */
+static void
+find_announcements(struct plan *p)
+{
+	static const uint16_t ids[LABEL_KINDS][4] = {
+	    [LABEL_INTERFACE] = {10, 14, 82, 83},
+	    [LABEL_APPLICATION] = {95, 95, 96, 94},
+	    [LABEL_VRF] = {234, 235, 236, 236},
+	};
+
+	for (int k = 0; k < LABEL_KINDS; k++) {
+		struct naming *a = &p->namings[k];
+
+		a->id = field_of(p, ids[k][0]);
+		if (a->id == NO_FIELD)
+			a->id = field_of(p, ids[k][1]);
+		if (k == LABEL_INTERFACE && p->input != NO_FIELD)
+			a->id = p->input; /* may be a scope of v9 */
+		a->name = field_of(p, ids[k][2]);
+		a->description = field_of(p, ids[k][3]);
+		if (a->name == NO_FIELD && a->description == NO_FIELD)
+			a->id = NO_FIELD;
 	}
 }
 
@@ -199,6 +233,41 @@ lay_out(struct plan *p)
 	return 0;
 }
 
+static uint32_t
+flag_of(const struct wire_field *f)
+{
+	bool number = f->length <= 8;
+
+	switch (f->enterprise ? 0 : f->id) {
+	case 21:
+	case 22:
+		return number ? PLAN_UPTIME : 0;
+	case 10:
+	case 14:
+		return number ? PLAN_INTERFACES : 0;
+	case 95:
+		return PLAN_APPLICATIONS;
+	case 234:
+	case 235:
+		return number ? PLAN_VRFS : 0;
+	default:
+		return 0;
+	}
+}
+
+/* Which flags of PLAN_LEARNED would add columns to records of such fields. */
+static uint32_t
+useful(uint32_t flags, const struct wire_field *f, uint16_t n)
+{
+	uint32_t found = 0;
+
+	if (flags & PLAN_OPTIONS)
+		return 0;
+	for (uint16_t i = 0; i < n; i++)
+		found |= flag_of(&f[i]);
+	return flags & PLAN_V9 ? found & ~(uint32_t)PLAN_UPTIME : found;
+}
+
 static struct plan *
 plan_new(const struct plan *want)
 {
@@ -221,6 +290,7 @@ plan_new(const struct plan *want)
 		return NULL;
 	}
 	find_meanings(p);
+	find_announcements(p);
 	return p;
 }
 
@@ -228,13 +298,14 @@ struct plan *
 plans_get(struct plans *ps, uint32_t flags, const struct wire_field *f,
 	  uint16_t n, uint16_t scopes)
 {
-	struct plan want = {.flags = flags,
-			    .n = n,
+	struct plan want = {.n = n,
 			    .scopes = scopes,
 			    .fields = (struct wire_field *)(uintptr_t)f};
 	size_t at;
 
-	want.hash = hash_of(flags, f, n, scopes);
+	want.useful = useful(flags, f, n);
+	want.flags = flags & (want.useful | ~(uint32_t)PLAN_LEARNED);
+	want.hash = hash_of(want.flags, f, n, scopes);
 	at = slot_of(ps, &want);
 	if (!ps->slots[at]) {
 		ps->slots[at] = plan_new(&want);
@@ -316,6 +387,25 @@ plan_uint(const struct plan *p, const uint8_t *base, const struct cell *cells,
 	if (cells)
 		base += cells[at->segment].off;
 	return wire_uint(base + at->off, at->len);
+}
+
+const uint8_t *
+plan_bytes(const struct plan *p, const uint8_t *base, const struct cell *cells,
+	   uint16_t field, size_t *len)
+{
+	const struct place *at;
+
+	*len = 0;
+	if (field == NO_FIELD)
+		return NULL;
+	at = &p->places[field];
+	*len = at->len;
+	if (cells) {
+		if (at->len == FIELD_VARIABLE)
+			*len = cells[at->segment].len;
+		base += cells[at->segment].off;
+	}
+	return base + at->off;
 }
 
 /* Copies of plain columns first, then text, then those that read a column. */

@@ -40,8 +40,16 @@ enum {
 	PLAN_V9 = 1,	  /* v9's names, and an uptime in the header */
 	PLAN_OPTIONS = 2, /* options data: no records are made of it */
 	PLAN_V6 = 4,	  /* the exporter's address is IPv6 */
-	PLAN_UPTIME = 8,  /* IPFIX: when the uptime began is known */
+	/* what is known of the exporter by and by, and asks for columns */
+	PLAN_UPTIME = 8,      /* IPFIX: when the uptime began */
+	PLAN_INTERFACES = 16, /* names of interfaces ... */
+	PLAN_APPLICATIONS = 32,
+	PLAN_VRFS = 64,
+	PLAN_LEARNED = 8 | 16 | 32 | 64,
 };
+
+/* What numbers have names; PLAN_INTERFACES << kind is the flag. */
+enum label_kind { LABEL_INTERFACE, LABEL_APPLICATION, LABEL_VRF, LABEL_KINDS };
 
 struct wire_field {
 	uint32_t enterprise;
@@ -74,11 +82,24 @@ struct op {
 	uint8_t width; /* of a value of the column */
 	uint16_t column;
 	uint16_t field; /* source */
-	uint16_t aux;	/* a second field, or a column */
+	uint16_t aux;	/* a second field, a column, or an enum label_kind */
 };
 
 /* The field of a plan that has a meaning for sampling and times, or none. */
 enum { NO_FIELD = 65535 };
+
+/* When a set came; whether it had to wait, so that it may be older than what is
+ * known. */
+struct when {
+	int64_t us;
+	bool late;
+};
+
+/* Options: the fields that give a number its name, or none. */
+struct naming {
+	uint16_t id, name;
+	uint16_t description; /* instead of a name that is empty */
+};
 
 struct plan {
 	/* the definition */
@@ -90,7 +111,7 @@ struct plan {
 	/* of a record: its length, or the least it can have */
 	uint32_t length;
 	bool variable;
-	bool uptimes; /* has fields that count from the start of the system */
+	uint32_t useful; /* of PLAN_LEARNED, what would add columns */
 	uint16_t segments_n;
 	struct segment *segments;
 	struct place *places; /* of the fields */
@@ -102,6 +123,7 @@ struct plan {
 	size_t ops_text; /* ops [ops_text, ops_n) are of strings and bytes */
 	/* fields by meaning, of 8 bytes at most, or NO_FIELD */
 	uint16_t sampler, input, interval, space, size, population, init;
+	struct naming namings[LABEL_KINDS];
 	size_t refs;
 	size_t bytes; /* of memory */
 };
@@ -115,7 +137,8 @@ size_t plans_bytes(const struct plans *);
 
 /*
  * The plan of a definition, with a reference for the caller.  NULL when memory
- * is out.  N is 1 to PLAN_FIELDS_MAX, and no length is 0.
+ * is out.  N is 1 to PLAN_FIELDS_MAX, and no length is 0.  Flags of
+ * PLAN_LEARNED that are of no use to it do not count.
  */
 struct plan *plans_get(struct plans *, uint32_t flags,
 		       const struct wire_field *, uint16_t n, uint16_t scopes);
@@ -136,5 +159,9 @@ bool plan_walk(const struct plan *, struct reader *r, const uint8_t *base,
  * and CELLS is NULL.  0 if FIELD is NO_FIELD. */
 uint64_t plan_uint(const struct plan *, const uint8_t *base,
 		   const struct cell *cells, uint16_t field);
+/* Any field of such a record; NULL and 0 if FIELD is NO_FIELD. */
+const uint8_t *plan_bytes(const struct plan *, const uint8_t *base,
+			  const struct cell *cells, uint16_t field,
+			  size_t *len);
 
 #endif

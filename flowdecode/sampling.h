@@ -33,13 +33,6 @@ struct sampling {
 	struct rates samplers, interfaces;
 };
 
-/* When a set came; whether it had to wait, so that it may be older than what is
- * known. */
-struct when {
-	int64_t us;
-	bool late;
-};
-
 void sampling_clear(struct sampling *);
 
 /* An options record of PLAN; BASE and CELLS as for plan_uint. */

@@ -75,7 +75,7 @@ def test_help(scratch):
 
 def test_usage(scratch):
     """a wrong command line is exit code 2 and says what is wrong"""
-    for args in (["--nonsense"], ["file"], ["--sampling"],
+    for args in (["--nonsense"], ["file"], ["--names", "some"], ["--sampling"],
                  ["--sampling", "10.0.0.1"], ["--sampling", "10.0.0.1=0"],
                  ["--sampling", "router=3"], ["--sampling", "10.0.0.1=x"],
                  ["--sampling", "10.0.0.1=4294967296"]):

@@ -5,7 +5,8 @@
  *
  *	decode [SECONDS]	about so long each (default 1)
  *
- * v5 with 30 records a datagram, v9 and IPFIX with 25 records of 20 fields, and
+ * v5 with 30 records a datagram, v9 and IPFIX with 25 records of 20 fields, v9
+ * with the names of 64 interfaces announced, so that records have two more, and
  * IPFIX of 20 fields of which one is of variable length; by one exporter and
  * by 200 in turn.
  */
@@ -22,16 +23,18 @@ enum {
 	TEMPLATE_EVERY = 1000, /* datagrams of an exporter */
 };
 
-enum form { V5, V9, IPFIX, IPFIX_VARIABLE, FORMS };
+enum form { V5, V9, V9_NAMES, IPFIX, IPFIX_VARIABLE, FORMS };
+
+enum { INTERFACES = 64, NAME_SIZE = 16 };
 
 static const char *const form_names[FORMS] = {
-    "v5, 30 records", "v9, 25 of 20 fields", "ipfix, 25 of 20 fields",
-    "ipfix, 24 of 20, 1 variable"};
+    "v5, 30 records", "v9, 25 of 20 fields", "v9, the same and 2 names",
+    "ipfix, 25 of 20 fields", "ipfix, 24 of 20, 1 variable"};
 
 struct load {
 	uint8_t bytes[DATAGRAMS][SIZE];
 	size_t len[DATAGRAMS];
-	uint8_t templates[256];
+	uint8_t templates[SIZE];
 	size_t templates_len;
 	unsigned records; /* in each */
 };
@@ -60,7 +63,7 @@ put_random(uint8_t *p, size_t len)
 static uint8_t *
 put_header(uint8_t *p, enum form f, unsigned count)
 {
-	p = put(p, f == V5 ? 5 : f == V9 ? 9 : 10, 2);
+	p = put(p, f == V5 ? 5 : f < IPFIX ? 9 : 10, 2);
 	p = put(p, f >= IPFIX ? 0 : count, 2); /* ipfix: length, later */
 	if (f < IPFIX)
 		p = put(p, 5000000, 4); /* uptime */
@@ -86,12 +89,33 @@ finish(uint8_t *p, uint8_t *end, enum form f)
 	return (size_t)(end - p);
 }
 
+/* Options: the template, and a record of each interface. */
+static uint8_t *
+put_names(uint8_t *p)
+{
+	static const uint16_t head[] = {1, 22, 301, 4,	8,	  1,
+					4, 10, 4,   82, NAME_SIZE};
+
+	for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
+		p = put(p, head[i], 2);
+	p = put(p, 301, 2);
+	p = put(p, 4 + INTERFACES * (8 + NAME_SIZE), 2);
+	for (int i = 0; i < INTERFACES; i++) {
+		p = put(p, 1, 4);
+		p = put(p, (uint64_t)i, 4);
+		memset(p, 0, NAME_SIZE);
+		snprintf((char *)p, NAME_SIZE, "TenGigE0/0/0/%d", i);
+		p += NAME_SIZE;
+	}
+	return p;
+}
+
 static void
 make_templates(struct load *l, enum form f)
 {
 	uint8_t *p = put_header(l->templates, f, 1);
 
-	p = put(p, f == V9 ? 0 : 2, 2);
+	p = put(p, f < IPFIX ? 0 : 2, 2);
 	p = put(p, 8 + 20 * 4, 2);
 	p = put(p, 300, 2);
 	p = put(p, 20, 2);
@@ -100,6 +124,8 @@ make_templates(struct load *l, enum form f)
 		p = put(p, field_length(f, i) == 65535 ? 82 : fields[i][0], 2);
 		p = put(p, field_length(f, i), 2);
 	}
+	if (f == V9_NAMES)
+		p = put_names(p);
 	l->templates_len = finish(l->templates, p, f);
 }
 
@@ -124,9 +150,11 @@ make_data(uint8_t *out, enum form f, unsigned records)
 				p = put(p, 5, 1);
 				memcpy(p, "Gi0/1", 5);
 				p += 5;
-			} else {
-				p = put_random(p, fields[i][1]);
+				continue;
 			}
+			p = put_random(p, fields[i][1]);
+			if (fields[i][0] == 10 || fields[i][0] == 14)
+				put(p - 4, (uint64_t)random() % INTERFACES, 4);
 		}
 	put(set + 2, (uint64_t)(p - set), 2);
 	return finish(out, p, f);
