@@ -82,7 +82,7 @@ class Nfcapd:
         folder.mkdir()
         self.process = subprocess.Popen(
             ["nfcapd", "-b", "127.0.0.1", "-p", str(self.port), "-w",
-             str(folder), "-t", "3600", *options],
+             str(folder), "-t", "3600", "-B", str(4 << 20), *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_bound(self.port)
 
