@@ -27,6 +27,7 @@ struct decoder {
 	struct configured *configured;
 	size_t configured_n;
 	bool no_labels;
+	bool scope_port;
 	void (*notice)(void *ctx, const struct exporter *, enum ledger_count);
 	void *notice_ctx;
 	struct cell cells[PLAN_CELLS]; /* of the set at hand */
@@ -123,6 +124,12 @@ void
 decoder_names(struct decoder *d, bool on)
 {
 	d->no_labels = !on;
+}
+
+void
+decoder_scope(struct decoder *d, bool port)
+{
+	d->scope_port = port;
 }
 
 void
@@ -654,10 +661,12 @@ since_1970(uint32_t secs, uint32_t nsecs)
 
 /* The header was read: who sent it? VERSION 0 is no NetFlow. */
 static int
-meet(struct decoder *d, struct message *m, uint32_t version, uint32_t source_id)
+meet(struct decoder *d, struct message *m, uint16_t version, uint32_t source_id)
 {
 	struct exporter_key key = {.source_id = source_id, .version = version};
 
+	if (d->scope_port)
+		key.port = m->dg->port;
 	memcpy(key.addr, m->dg->addr, sizeof(key.addr));
 	m->v6 = !ip_is_v4(m->dg->addr);
 	m->exporter = exporters_get(d->exporters, &key);

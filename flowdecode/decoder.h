@@ -40,6 +40,9 @@ void decoder_wait(struct decoder *, size_t bytes, int64_t ms);
  * applications and VRFs; on at first. */
 void decoder_names(struct decoder *, bool on);
 
+/* Whether exporters of one address are told apart by their ports. */
+void decoder_scope(struct decoder *, bool port);
+
 int decoder_datagram(struct decoder *, const struct datagram *, struct err *);
 
 /* Tells the time (monotonic), gives the sink what is old, and gives up what

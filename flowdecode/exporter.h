@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What is known of those who send: one struct exporter per address, version
- * and source id.  The port is no part of it (RFC 7011, 8: it may change).
+ * and source id.  The port is no part of it (RFC 7011, 8: it may change),
+ * unless asked for: behind a NAT it tells exporters apart.
  *
  * Anyone can send from any address, so their number is bounded and the idle
  * are evicted.  New ones are on trial: an exporter that has sent for a while
@@ -32,7 +33,8 @@ enum {
 struct exporter_key {
 	uint8_t addr[16]; /* v4 as mapped */
 	uint32_t source_id;
-	uint32_t version; /* 0: no NetFlow */
+	uint16_t version; /* 0: no NetFlow */
+	uint16_t port;	  /* 0: any */
 };
 
 /* Where the next sequence number is expected. */

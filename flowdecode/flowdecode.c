@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,14 +24,17 @@
 #include "common/text.h"
 #include "flowdecode/decoder.h"
 #include "flowdecode/output.h"
+#include "flowdecode/report.h"
 
-enum { TICK_MS = 25, WAIT_SECS_MAX = 366 * 86400 };
+enum { TICK_MS = 25, STATS_MS = 5000, WAIT_SECS_MAX = 366 * 86400 };
 
 #define WAIT_BYTES_MAX (UINT64_C(64) << 30)
 
 static const char usage[] =
     "usage: flowrecv ... | flowdecode [-v] [--names on|off]\n"
-    "           [--sampling ADDRESS=N]... [--wait BYTES[,SECONDS]] | ...\n"
+    "           [--sampling ADDRESS=N]... [--stats FILE]\n"
+    "           [--template-scope address|port] [--wait BYTES[,SECONDS]] "
+    "| ...\n"
     "\n"
     "Decodes NetFlow v1, v5, v7, v9 and IPFIX datagrams into flow records.\n"
     "\n"
@@ -40,6 +42,8 @@ static const char usage[] =
     "                         interfaces, applications and VRFs (on)\n"
     "  --sampling ADDRESS=N   records of this exporter were sampled 1 in N,\n"
     "                         whatever it announces\n"
+    "  --stats FILE           keep the ledger in this file, as JSON\n"
+    "  --template-scope port  templates hold for the port they came from, too\n"
     "  --wait BYTES[,SECONDS] how much data waits for its template, and how\n"
     "                         long; K, M or G may follow; 0: none waits\n"
     "                         (default 64M,1800)\n"
@@ -52,6 +56,9 @@ struct flowdecode {
 	struct output *output;
 	msgpack_zone zone;
 	struct log_limit limit;
+	struct log_limit stats_limit;
+	const char *stats; /* a file, or NULL */
+	int64_t stats_ms;  /* when it is to be written */
 	bool verbose;
 };
 
@@ -75,63 +82,48 @@ on_object(void *ctx, const char *obj, size_t len, struct err *e)
 	return decoder_datagram(f->decoder, &dg, e);
 }
 
-static int
-on_tick(void *ctx, struct err *e)
-{
-	struct flowdecode *f = ctx;
-
-	return decoder_tick(f->decoder, now_ms(), e);
-}
-
-static void
-exporter_name(const struct exporter *x, char *buf, size_t size)
-{
-	char addr[TEXT_MAX + 1];
-
-	addr[text_ip(addr, x->key.addr)] = '\0';
-	if (x->key.version == 0)
-		snprintf(buf, size, "%s (not NetFlow)", addr);
-	else
-		snprintf(buf, size, "%s version %" PRIu32 " source %" PRIu32,
-			 addr, x->key.version, x->key.source_id);
-}
-
 static void
 on_notice(void *ctx, const struct exporter *x, enum ledger_count why)
 {
 	struct flowdecode *f = ctx;
-	char name[TEXT_MAX + 64];
+	char name[EXPORTER_NAME_MAX];
 
-	exporter_name(x, name, sizeof(name));
+	report_name(x, name, sizeof(name));
 	log_limited(&f->limit, "%s: %s (said once, then counted; see -v)", name,
 		    ledger_name(why));
-}
-
-static void
-report_exporter(void *ctx, const struct exporter *x)
-{
-	char name[TEXT_MAX + 64], text[900];
-
-	(void)ctx;
-	exporter_name(x, name, sizeof(name));
-	log_line("%s: %s", name, ledger_text(&x->ledger, text, sizeof(text)));
 }
 
 static void
 report(void *ctx)
 {
 	struct flowdecode *f = ctx;
-	const struct exporters *es = decoder_exporters(f->decoder);
-	struct ledger total;
-	char text[900];
 
-	exporters_each(es, report_exporter, NULL);
-	decoder_total(f->decoder, &total);
-	log_line("total: %s", ledger_text(&total, text, sizeof(text)));
-	log_line("exporters=%zu evicted=%" PRIu64
-		 " shapes=%zu batches=%" PRIu64,
-		 exporters_count(es), exporters_evicted(es),
-		 decoder_shapes(f->decoder), output_batches(f->output));
+	report_text(f->decoder, f->output);
+}
+
+/* A file that cannot be written stops nothing once it could. */
+static void
+update_stats(struct flowdecode *f, int64_t now)
+{
+	struct err e;
+
+	if (!f->stats || now < f->stats_ms)
+		return;
+	if (report_json(f->decoder, f->output, f->stats, &e) != 0)
+		log_limited(&f->stats_limit, "%s", e.text);
+	/* a long list is written less often */
+	if (now < INT64_MAX)
+		f->stats_ms = now + STATS_MS + 20 * (now_ms() - now);
+}
+
+static int
+on_tick(void *ctx, struct err *e)
+{
+	struct flowdecode *f = ctx;
+	int64_t now = now_ms();
+
+	update_stats(f, now);
+	return decoder_tick(f->decoder, now, e);
 }
 
 /* ADDRESS=N */
@@ -181,6 +173,15 @@ choose_names(struct decoder *d, const char *arg)
 	decoder_names(d, on);
 }
 
+static void
+configure_scope(struct decoder *d, const char *arg)
+{
+	if (strcmp(arg, "port") != 0 && strcmp(arg, "address") != 0)
+		cli_usage("flowdecode",
+			  "--template-scope %s: must be address or port", arg);
+	decoder_scope(d, strcmp(arg, "port") == 0);
+}
+
 static int
 options(struct flowdecode *f, int argc, char **argv)
 {
@@ -188,6 +189,8 @@ options(struct flowdecode *f, int argc, char **argv)
 	    {"help", no_argument, NULL, 'h'},
 	    {"names", required_argument, NULL, 'n'},
 	    {"sampling", required_argument, NULL, 's'},
+	    {"stats", required_argument, NULL, 'S'},
+	    {"template-scope", required_argument, NULL, 't'},
 	    {"verbose", no_argument, NULL, 'v'},
 	    {"version", no_argument, NULL, 'V'},
 	    {"wait", required_argument, NULL, 'w'},
@@ -205,6 +208,10 @@ options(struct flowdecode *f, int argc, char **argv)
 			cli_bad_option("flowdecode", argv);
 		if (c == 'v')
 			f->verbose = true;
+		if (c == 'S')
+			f->stats = optarg;
+		if (c == 't')
+			configure_scope(f->decoder, optarg);
 		if (c == 'w')
 			configure_wait(f->decoder, optarg);
 		if (c == 'n')
@@ -246,6 +253,8 @@ run(struct flowdecode *f, struct err *e)
 	struct err at_end;
 	int rc;
 
+	if (f->stats && report_json(f->decoder, f->output, f->stats, e) != 0)
+		return -1;
 	if (decoder_tick(f->decoder, now_ms(), e) != 0)
 		return -1;
 	rc = stage_run(&stage, STDIN_FILENO, e);
@@ -254,6 +263,7 @@ run(struct flowdecode *f, struct err *e)
 		*e = at_end;
 		rc = -1;
 	}
+	update_stats(f, INT64_MAX);
 	return rc;
 }
 

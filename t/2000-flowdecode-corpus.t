@@ -192,6 +192,16 @@ def test_ipfix(scratch):
     check_class("10")
 
 
+def test_scope(scratch):
+    """by port, the truth is that of exporters with ports"""
+    for row in truth():
+        if row["class"] == "ok" and row["if_templates_scoped_by_ip_only"]:
+            rows, ledger = pipeline(row["capture"], "--wait", "0",
+                                    "--template-scope", "port")
+            check_identity(row["capture"], ledger)
+            check_counts(row["capture"], row, rows, ledger)
+
+
 def test_damaged(scratch):
     """malformed and glued captures end well, the ledger adds up"""
     todo = [r for r in truth() if r["class"] != "ok"]

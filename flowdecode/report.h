@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ledger as text, for people, and as JSON, for programs: the same figures.
+ */
+#ifndef FLOWDECODE_REPORT_H
+#define FLOWDECODE_REPORT_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+#include "flowdecode/decoder.h"
+#include "flowdecode/output.h"
+
+enum { EXPORTER_NAME_MAX = 128 };
+
+/* "10.0.0.1 version 9 source 0", cut to SIZE with the NUL. */
+void report_name(const struct exporter *, char *buf, size_t size);
+
+/* A line on stderr for each exporter, and for all. */
+void report_text(const struct decoder *, const struct output *);
+
+/* Writes the file PATH anew: who reads it sees the old or the new one, whole.
+ */
+int report_json(const struct decoder *, const struct output *, const char *path,
+		struct err *);
+
+#endif
