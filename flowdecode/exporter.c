@@ -246,6 +246,7 @@ make(struct exporters *es, const struct exporter_key *k, uint64_t hash)
 	x->waiter.ledger = &x->ledger;
 	x->hash = hash;
 	x->labels.seed = hash;
+	x->sampling.samplers.seed = x->sampling.interfaces.seed = hash;
 	es->slots[slot_of(es, hash, k)] = x;
 	es->n++;
 	list_add(&es->trial, x);

@@ -16,7 +16,8 @@ sampling_clear(struct sampling *s)
 static size_t
 slot_of(const struct rates *r, uint64_t id)
 {
-	size_t at = (id * 0x9e3779b97f4a7c15 >> 32) & r->mask;
+	__uint128_t m = (__uint128_t)(id ^ r->seed) * 0x9e3779b97f4a7c15;
+	size_t at = ((uint64_t)m ^ (uint64_t)(m >> 64)) & r->mask;
 
 	while (r->slots[at].rate && r->slots[at].id != id)
 		at = (at + 1) & r->mask;
@@ -50,7 +51,8 @@ static int
 rates_grow(struct rates *r)
 {
 	size_t slots = r->slots ? 2 * (r->mask + 1) : SLOTS_FIRST;
-	struct rates bigger = {.n = r->n, .mask = slots - 1};
+	struct rates bigger = {
+	    .n = r->n, .mask = slots - 1, .seed = r->seed};
 
 	bigger.slots = calloc(slots, sizeof(*bigger.slots));
 	if (!bigger.slots)

@@ -26,6 +26,7 @@ struct rate {
 struct rates {
 	struct rate *slots;
 	size_t n, mask;
+	uint64_t seed; /* so that nobody can make hashes collide */
 };
 
 struct sampling {

@@ -18,6 +18,7 @@
 
 #include "common/cli.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "flowq/output.h"
 #include "flowq/parse.h"
 #include "flowq/plan.h"
@@ -179,9 +180,10 @@ syntax_error(const struct run *r)
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)line[i] < ' ' || line[i] == 127)
 			line[i] = ' ';
+	text_defuse(line, n);
+	pos = pos - start < n ? pos - start : n;
 	log_line("%s", r->err.text);
-	fprintf(stderr, "  %s\n  %*s^\n", line,
-		caret_column(t + start, pos - start), "");
+	fprintf(stderr, "  %s\n  %*s^\n", line, caret_column(line, pos), "");
 	return EXIT_USAGE;
 }
 
