@@ -288,10 +288,11 @@ static struct held *
 copy_of(const struct held *from)
 {
 	struct held *h = malloc(sizeof(*h) + from->len + from->binding_len);
-	char *at = (char *)(h + 1);
+	char *at;
 
 	if (!h)
 		return NULL;
+	at = (char *)(h + 1);
 	*h = (struct held){
 	    .time_us = from->time_us,
 	    .clock = from->clock,
