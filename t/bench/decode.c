@@ -104,7 +104,8 @@ put_names(uint8_t *p)
 		p = put(p, 1, 4);
 		p = put(p, (uint64_t)i, 4);
 		memset(p, 0, NAME_SIZE);
-		snprintf((char *)p, NAME_SIZE, "TenGigE0/0/0/%d", i);
+		snprintf((char *)p, NAME_SIZE, "TenGigE0/0/0/%u",
+			 (unsigned)i % 64);
 		p += NAME_SIZE;
 	}
 	return p;
