@@ -51,8 +51,7 @@ static int
 rates_grow(struct rates *r)
 {
 	size_t slots = r->slots ? 2 * (r->mask + 1) : SLOTS_FIRST;
-	struct rates bigger = {
-	    .n = r->n, .mask = slots - 1, .seed = r->seed};
+	struct rates bigger = {.n = r->n, .mask = slots - 1, .seed = r->seed};
 
 	bigger.slots = calloc(slots, sizeof(*bigger.slots));
 	if (!bigger.slots)

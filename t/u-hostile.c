@@ -3,8 +3,8 @@
  * Datagrams as no honest exporter sends them: none may do harm, and what is
  * good beside them is decoded.
  *
- * What went wrong in other collectors, and the tests that would show it here,
- *in this file unless another is named:
+ * What went wrong in other collectors, and the tests that would show it
+ * here, in this file unless another is named:
  *
  * Malformed and hostile
  *	a known field of an odd length
