@@ -50,6 +50,16 @@ def test_v9_capture(scratch):
         tap.equal([r[3][0] for r in mine], list(range(len(mine))), "sequence")
 
 
+def test_ipfix_capture(scratch):
+    """IPFIX: tshark counts the same, sequence numbers count records"""
+    rows = check_capture(scratch, 10, 3)
+    for exporter in range(3):
+        expected = 0
+        for row in rows[exporter::3]:
+            tap.equal(row[3], [expected], "sequence")
+            expected += len(row[0])
+
+
 def test_spread(scratch):
     """the spread is what traffic.h says"""
     rows = check_capture(scratch, 5, 1)
@@ -89,6 +99,11 @@ def test_v5_nfcapd(scratch):
 def test_v9_nfcapd(scratch):
     """v9 over UDP: nfdump counts the same"""
     check_nfcapd(scratch, 9)
+
+
+def test_ipfix_nfcapd(scratch):
+    """IPFIX over UDP: nfdump counts the same"""
+    check_nfcapd(scratch, 10)
 
 
 def test_refused(scratch):

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Exporters: they pack flows into NetFlow v5 or v9 datagrams (RFC 3954) and
- * number them.
+ * Exporters: they pack flows into datagrams of NetFlow v5 or v9 (RFC 3954) or
+ * IPFIX (RFC 7011) and number them.
  *
  * v5: 30 records, 1,464 bytes, the sequence number counts flows; the source id
  * is engine_type * 256 + engine_id.  v9: 26 records of 20 fields, 1,456 bytes,
  * the sequence number counts datagrams; the first datagram of each exporter
  * and one in every 4,096 after it carry the template in front of 24 records.
+ * IPFIX: the same 20 fields, but octets and packets in 8 bytes and absolute
+ * times in milliseconds, so that 20 records fit, or 19 with the template; the
+ * sequence number counts records.
  *
  * The exporters' clock is the flows': number / rate seconds after the start,
  * so that first <= last <= uptime whatever the speed of sending.
@@ -34,7 +37,7 @@ struct export
 {
 	/* set by the caller */
 	struct traffic *traffic;
-	int version; /* 5 or 9 */
+	int version; /* 5, 9 or 10 (IPFIX) */
 	uint32_t exporters;
 	uint32_t burst;	  /* datagrams of one exporter in a row */
 	uint64_t flows;	  /* to make in all */

@@ -22,7 +22,7 @@
 
 static const char usage[] =
     "usage: gen --to ADDRESS:PORT | --pcap FILE  [options]\n"
-    "  --version 5|9        of NetFlow (9)\n"
+    "  --version 5|9|10     of NetFlow; 10 is IPFIX (9)\n"
     "  --flows N            how many (1000000)\n"
     "  --rate N             flows a second; 0: as fast as it goes (0)\n"
     "  --exporters N        each with a source id and a port of its own (1)\n"
@@ -99,7 +99,7 @@ take_option(struct options *o, int c)
 		o->pcap = optarg;
 		break;
 	case OPT_VERSION:
-		o->version = number(optarg, 5, 9);
+		o->version = number(optarg, 5, 10);
 		break;
 	case OPT_FLOWS:
 		o->flows = number(optarg, 1, UINT64_MAX);
@@ -139,8 +139,8 @@ parse(struct options *o, int argc, char **argv)
 		take_option(o, c);
 	if (optind < argc || !o->to == !o->pcap)
 		die_usage("want either --to or --pcap");
-	if (o->version != 5 && o->version != 9)
-		die_usage("--version is 5 or 9");
+	if (o->version != 5 && o->version != 9 && o->version != 10)
+		die_usage("--version is 5, 9 or 10");
 }
 
 static int64_t
