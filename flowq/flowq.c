@@ -149,6 +149,15 @@ terminal_width(void)
 	return w.ws_col;
 }
 
+/* A byte of a character, but not its first. */
+static bool
+is_inside(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+enum { CONTEXT = 512 }; /* of a long line that is shown on each side */
+
 /* Columns of text[0, len), tabs counted as the one that is printed. */
 static int
 caret_column(const char *text, size_t len)
@@ -156,7 +165,7 @@ caret_column(const char *text, size_t len)
 	int n = 0;
 
 	for (size_t i = 0; i < len; i++)
-		n += ((unsigned char)text[i] & 0xc0) != 0x80;
+		n += !is_inside(text[i]);
 	return n;
 }
 
@@ -166,7 +175,7 @@ syntax_error(const struct run *r)
 {
 	const char *t = r->text;
 	size_t pos = r->lexer.err_pos, len = strlen(t), start, end;
-	char line[1024];
+	char line[2 * CONTEXT + 1];
 	size_t n;
 
 	pos = pos > len ? len : pos;
@@ -174,7 +183,13 @@ syntax_error(const struct run *r)
 		start--;
 	for (end = pos; end < len && t[end] != '\n';)
 		end++;
-	n = end - start < sizeof line ? end - start : sizeof line - 1;
+	start = pos - start > CONTEXT ? pos - CONTEXT : start;
+	while (start < pos && is_inside(t[start]))
+		start++;
+	end = end - pos > CONTEXT ? pos + CONTEXT : end;
+	while (end > pos && is_inside(t[end]))
+		end--;
+	n = end - start;
 	memcpy(line, t + start, n);
 	line[n] = 0;
 	for (size_t i = 0; i < n; i++)

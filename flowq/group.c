@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowq/group.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -563,6 +564,28 @@ group_128(struct group_table *t, struct view *v, const struct vec *vecs,
 	return 0;
 }
 
+/* Reals are keys by their bits: one for both zeros, and one for all that is
+ * not a number. */
+static int
+unite_reals(struct view *v, struct vec *x)
+{
+	uint32_t n = x->constant ? 1 : v->eval.n;
+	double *out;
+
+	if (x->type != TYPE_REAL)
+		return 0;
+	out = arena_alloc(&v->arena, n * sizeof(*out) + 1);
+	if (!out)
+		return eval_oom(&v->eval);
+	for (uint32_t i = 0; i < n; i++) {
+		double d = VEC_AT(*x, double, i);
+
+		out[i] = isnan(d) ? (double)NAN : d == 0 ? 0 : d;
+	}
+	x->data = out;
+	return 0;
+}
+
 int
 group_rows(struct group_table *t, struct view *v, struct arena *keep,
 	   uint32_t *index)
@@ -573,7 +596,8 @@ group_rows(struct group_table *t, struct view *v, struct arena *keep,
 	if (!vecs)
 		return eval_oom(&v->eval);
 	for (size_t k = 0; k < t->plan->nkeys; k++)
-		if (view_eval(v, t->plan->keys[k].node, &vecs[k]))
+		if (view_eval(v, t->plan->keys[k].node, &vecs[k]) ||
+		    unite_reals(v, &vecs[k]))
 			return -1;
 	switch (t->plan->mode) {
 	case GROUP_BYTES:
