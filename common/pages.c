@@ -98,7 +98,8 @@ read_meta(struct file *f, unsigned which, struct meta *m)
 static int
 map_file(struct file *f, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* of a FIFO the opening would wait */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	void *p;
 
@@ -107,6 +108,10 @@ map_file(struct file *f, const char *path)
 		if (fd >= 0)
 			close(fd);
 		return -1;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_set(f->e, "it is no file");
 	}
 	f->size = (uint64_t)st.st_size;
 	if (f->size < PAGE_HEAD + META_SIZE) {

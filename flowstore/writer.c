@@ -61,8 +61,9 @@ struct writer {
 	size_t nchanges, changes_cap;
 	struct block_out **blocks; /* memory, used again */
 	size_t nblocks, blocks_cap;
-	int64_t since; /* ms; when the first of it came; 0: nothing did */
-	bool failed;   /* what is in memory is not what it should be */
+	uint64_t pending; /* records */
+	int64_t since;	  /* ms; when the first of it came; 0: nothing did */
+	bool failed;	  /* what is in memory is not what it should be */
 	struct writer_stats stats;
 	struct log_limit complaint;
 };
@@ -225,6 +226,8 @@ write_changes(struct writer *w, struct err *e)
 	w->nblocks = 0;
 	w->since = 0;
 	w->stats.commits++;
+	w->stats.records += w->pending;
+	w->pending = 0;
 	return 0;
 }
 
@@ -406,7 +409,7 @@ store(struct writer *w, const struct batch *b, struct err *e)
 	if (!view)
 		return no_memory(e);
 	w->ledger.next_id += b->rows;
-	w->stats.records += b->rows;
+	w->pending += b->rows;
 	return append(w, way->open, view, e);
 }
 
@@ -434,9 +437,12 @@ add_batch(struct writer *w, const struct batch *b, struct err *e)
 static int
 keep(struct writer *w, int r)
 {
-	if (r != 0)
-		w->failed = true;
-	return r;
+	if (r == 0)
+		return 0;
+	w->failed = true;
+	w->stats.dropped += w->pending;
+	w->pending = 0;
+	return -1;
 }
 
 int

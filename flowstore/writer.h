@@ -33,9 +33,9 @@ struct writer_options {
 };
 
 struct writer_stats {
-	uint64_t records;    /* stored */
+	uint64_t records;    /* committed */
 	uint64_t duplicates; /* had come before */
-	uint64_t dropped;    /* of too many shapes */
+	uint64_t dropped;    /* of too many shapes, or lost by a failure */
 	uint64_t blocks;     /* full or closed ones */
 	uint64_t pieces;
 	uint64_t bytes; /* of blocks and pieces, written */

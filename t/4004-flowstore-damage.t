@@ -4,13 +4,16 @@
 # crash, and what is whole stays.
 import os
 import random
+import resource
 import shutil
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 from records import All, batch  # noqa: E402
-from tables import rows, store, try_dump  # noqa: E402
+from tables import STORE, rows, store, try_dump  # noqa: E402
 
 FLIPS = int(os.environ.get("FLOW_TEST_FLIPS", "300"))
 rnd = random.Random(5)
@@ -112,6 +115,42 @@ def test_other_files(root):
     shutil.copy(root / "t" / "00000001.flow", root / "t" / "00000003.flow")
     (root / "t" / "00000002.flow").unlink()
     tap.equal(try_dump(root)[0], 0, "a gap in the numbers")
+
+
+def test_fifo(root):
+    """a FIFO in the place of a segment is an error, not a wait"""
+    build(root)
+    os.mkfifo(root / "t" / "00000002.flow")
+    status, _, err = try_dump(root)
+    assert status == 1 and "00000002.flow: it is no file" in err, err
+    status, err = store(root, part(1, 30), timeout=20)
+    assert status == 1 and "00000002.flow: it is no file" in err, err
+
+
+def test_no_room(root):
+    """a file that may not grow: what is committed stays, the rest is counted
+    as dropped"""
+    pipe = subprocess.Popen([STORE, "-v", "--root", root, "t"],
+                            stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                            preexec_fn=limit_files, restore_signals=False)
+    pipe.stdin.write(part(1000, 1))
+    pipe.stdin.flush()
+    end = time.monotonic() + 20
+    while not (root / "t").exists() or try_dump(root)[1] == []:
+        assert time.monotonic() < end, "not committed"
+        time.sleep(0.05)
+    _, err = pipe.communicate(b"".join(part(20000, k) for k in range(2, 9)))
+    err = err.decode()
+    tap.equal(pipe.returncode, 1, err)
+    assert "cannot write segment 00000001" in err, err
+    tap.equal(len(rows(root)), 1000, "kept")
+    assert "stored 1000, duplicates 0, dropped 140000;" in err, err
+    tap.equal(store(root, part(10, 20)), (0, ""), "later")
+    tap.equal(len(rows(root)), 1010, "more")
+
+
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
 
 tap.main(globals())

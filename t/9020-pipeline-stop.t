@@ -62,6 +62,8 @@ def test_interrupt_under_load(scratch):
             [tap.program("gen"), "--version", "5", "--rate", "50000",
              "--flows", "3000000", "--to", f"127.0.0.1:{port}"],
             stderr=subprocess.DEVNULL)
+        netflow.wait_for((root / "netflows" / "00000001.flow").exists,
+                         "the table")
         netflow.wait_for(lambda: pipeline.totals(root)["flows"], "flows")
         line.interrupt()
         line.expect_clean()
