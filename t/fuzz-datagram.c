@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "flowdecode/decoder.h"
 #include "flowdecode/reader.h"
 
@@ -47,6 +48,7 @@ check_column(const struct column *c, enum col_type t, uint32_t rows)
 			continue;
 		}
 		must(v.len <= c->bytes_len);
+		must(v.type == COL_BYTES || text_utf8(v.s, v.len) == v.len);
 		for (size_t k = 0; k < v.len; k++)
 			sum += (uint8_t)v.s[k];
 	}
