@@ -172,6 +172,12 @@ decoder_shapes(const struct decoder *d)
 	return piles_shapes(d->piles);
 }
 
+struct known
+decoder_known(const struct decoder *d)
+{
+	return (struct known){d->exporters, d->plans, d->waiting};
+}
+
 size_t
 decoder_waiting_bytes(const struct decoder *d)
 {
@@ -421,7 +427,8 @@ set_uptime(struct message *m)
 
 	if (m->version == 10 && init_ms)
 		m->clock.uptime =
-		    (uint32_t)(m->clock.export_us / 1000 - init_ms);
+		    (uint32_t)((uint64_t)(m->clock.export_us / 1000) -
+			       (uint64_t)init_ms);
 }
 
 /* Flags of plans. */
@@ -429,6 +436,13 @@ static uint32_t
 learned(const struct exporter *x)
 {
 	return x->labels.flags | (x->init_ms ? PLAN_UPTIME : 0);
+}
+
+static void
+learn_init(struct exporter *x, int64_t init_ms)
+{
+	x->changed |= x->init_ms != init_ms;
+	x->init_ms = init_ms;
 }
 
 static void
@@ -441,8 +455,9 @@ learn(struct decoder *d, struct message *m, const struct plan *plan,
 		sampling_learn(&m->exporter->sampling, plan, run.base,
 			       run.cells, m->when);
 		if (plan->init != NO_FIELD)
-			m->exporter->init_ms = (int64_t)plan_uint(
-			    plan, run.base, run.cells, plan->init);
+			learn_init(m->exporter,
+				   (int64_t)plan_uint(plan, run.base, run.cells,
+						      plan->init));
 		if (!d->no_labels)
 			m->exporter->ledger.n[LEDGER_NAMES_DROPPED] +=
 			    labels_learn(&m->exporter->labels, plan, run.base,

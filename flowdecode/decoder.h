@@ -18,6 +18,7 @@
 #include "common/err.h"
 #include "flowdecode/exporter.h"
 #include "flowdecode/pile.h"
+#include "flowdecode/saved.h"
 
 struct decoder;
 
@@ -57,6 +58,8 @@ const struct exporters *decoder_exporters(const struct decoder *);
 size_t decoder_shapes(const struct decoder *);
 /* What sets that wait take. */
 size_t decoder_waiting_bytes(const struct decoder *);
+/* What a state keeps. */
+struct known decoder_known(const struct decoder *);
 
 /*
  * Calls F when an exporter first sends something malformed of a kind (or its

@@ -7,6 +7,7 @@
 
 enum {
 	SLOTS_FIRST = 64,
+	GONE_MAX = 65536, /* evictions that are remembered for a state */
 	/* steps of a sequence number beyond these are a restart */
 	STEP_FORWARD = 1 << 24,
 	STEP_BACK = 1 << 14,
@@ -29,6 +30,9 @@ struct exporters {
 	size_t labels_bytes;
 	struct ledger gone; /* of evicted ones */
 	uint64_t evicted;
+	struct exporter_key *gone_keys;
+	size_t gone_n;
+	bool gone_lost; /* there were more */
 };
 
 struct exporters *
@@ -68,6 +72,7 @@ exporters_free(struct exporters *es)
 	for (size_t i = 0; i <= es->mask; i++)
 		if (es->slots[i])
 			exporter_free(es, es->slots[i]);
+	free(es->gone_keys);
 	free(es->slots);
 	free(es);
 }
@@ -170,6 +175,35 @@ slot_drop(struct exporters *es, size_t at)
 }
 
 static void
+journal(struct exporters *es, const struct exporter_key *k)
+{
+	if (!es->gone_keys || es->gone_lost)
+		return;
+	if (es->gone_n == GONE_MAX)
+		es->gone_lost = true;
+	else
+		es->gone_keys[es->gone_n++] = *k;
+}
+
+int
+exporters_journal(struct exporters *es, const struct exporter_key **keys,
+		  size_t *n)
+{
+	if (!es->gone_keys)
+		es->gone_keys = calloc(GONE_MAX, sizeof(*es->gone_keys));
+	*keys = es->gone_keys;
+	*n = es->gone_n;
+	return es->gone_keys && !es->gone_lost ? 0 : -1;
+}
+
+void
+exporters_journal_done(struct exporters *es)
+{
+	es->gone_n = 0;
+	es->gone_lost = false;
+}
+
+static void
 evict(struct exporters *es, struct exporter *x)
 {
 	list_drop(x->settled ? &es->settled : &es->trial, x);
@@ -177,6 +211,7 @@ evict(struct exporters *es, struct exporter *x)
 	waiting_clear(es->waiting, &x->waiter);
 	ledger_add(&es->gone, &x->ledger);
 	es->evicted++;
+	journal(es, &x->key);
 	es->labels_bytes -= x->labels_bytes;
 	if (es->last == x)
 		es->last = NULL;
@@ -209,25 +244,39 @@ exporters_trim(struct exporters *es, struct exporter *spare)
 		evict(es, x);
 }
 
+void
+exporters_settle(struct exporters *es, struct exporter *x)
+{
+	struct exporter *oldest = es->settled.oldest;
+
+	if (x->settled)
+		return;
+	list_drop(&es->trial, x);
+	if (es->settled.n >= EXPORTERS_SETTLED) {
+		list_drop(&es->settled, oldest);
+		oldest->settled = false;
+		oldest->changed = true;
+		waiting_settle(es->waiting, &oldest->waiter, false);
+		list_add(&es->trial, oldest);
+	}
+	x->settled = true;
+	x->changed = true;
+	waiting_settle(es->waiting, &x->waiter, true);
+	list_add(&es->settled, x);
+}
+
 /* To the front; and past its trial when it has sent enough. */
 static void
 touch(struct exporters *es, struct exporter *x)
 {
-	struct exporter *oldest;
+	struct list *l = x->settled ? &es->settled : &es->trial;
 
-	list_drop(x->settled ? &es->settled : &es->trial, x);
 	if (!x->settled && x->ledger.n[LEDGER_DATAGRAMS] >= TRIAL_DATAGRAMS) {
-		x->settled = true;
-		waiting_settle(es->waiting, &x->waiter, true);
-		oldest = es->settled.oldest;
-		if (es->settled.n >= EXPORTERS_SETTLED) {
-			list_drop(&es->settled, oldest);
-			oldest->settled = false;
-			waiting_settle(es->waiting, &oldest->waiter, false);
-			list_add(&es->trial, oldest);
-		}
+		exporters_settle(es, x);
+		return;
 	}
-	list_add(x->settled ? &es->settled : &es->trial, x);
+	list_drop(l, x);
+	list_add(l, x);
 }
 
 static struct exporter *
@@ -293,6 +342,16 @@ uint64_t
 exporters_evicted(const struct exporters *es)
 {
 	return es->evicted;
+}
+
+struct exporter *
+exporters_next(const struct exporters *es, struct exporter *x)
+{
+	if (x && x->older)
+		return x->older;
+	if (!x && es->settled.newest)
+		return es->settled.newest;
+	return !x || x->settled ? es->trial.newest : NULL;
 }
 
 void

@@ -48,6 +48,7 @@ struct exporter {
 	uint64_t hash;
 	struct exporter *newer, *older;
 	bool settled;
+	bool changed; /* these and init_ms, since a state was saved */
 	struct templates templates;
 	struct sampling sampling;
 	struct labels labels;
@@ -76,6 +77,18 @@ void exporters_trim(struct exporters *, struct exporter *spare);
 void exporters_total(const struct exporters *, struct ledger *);
 size_t exporters_count(const struct exporters *);
 uint64_t exporters_evicted(const struct exporters *);
+
+/* Ends its trial. */
+void exporters_settle(struct exporters *, struct exporter *);
+
+/* One after another: NULL begins and ends. */
+struct exporter *exporters_next(const struct exporters *, struct exporter *);
+
+/* Of those evicted, from the first call of exporters_journal on and since the
+ * last: their keys.  -1 if it lost count. */
+int exporters_journal(struct exporters *, const struct exporter_key **,
+		      size_t *n);
+void exporters_journal_done(struct exporters *);
 
 /* Calls F for each, the last used first. */
 void exporters_each(const struct exporters *,

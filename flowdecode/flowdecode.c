@@ -4,8 +4,9 @@
  *
  * in:    a datagram stream, flowdatagram(5)
  * out:   a record stream, flowrecord(5); JSON lines on a terminal
- * keeps: templates, data that wait for theirs, sampling rates and a ledger of
- *        each exporter, in memory
+ * keeps: templates, data that wait for theirs, sampling rates, names and a
+ *        ledger of each exporter, in memory; all but the ledger in a directory
+ *        if told so
  */
 #include <errno.h>
 #include <getopt.h>
@@ -25,14 +26,20 @@
 #include "flowdecode/decoder.h"
 #include "flowdecode/output.h"
 #include "flowdecode/report.h"
+#include "flowdecode/state.h"
 
-enum { TICK_MS = 25, STATS_MS = 5000, WAIT_SECS_MAX = 366 * 86400 };
+enum {
+	TICK_MS = 25,
+	STATS_MS = 5000,
+	STATE_MS = 1000,
+	WAIT_SECS_MAX = 366 * 86400
+};
 
 #define WAIT_BYTES_MAX (UINT64_C(64) << 30)
 
 static const char usage[] =
     "usage: flowrecv ... | flowdecode [-v] [--names on|off]\n"
-    "           [--sampling ADDRESS=N]... [--stats FILE]\n"
+    "           [--sampling ADDRESS=N]... [--state DIRECTORY] [--stats FILE]\n"
     "           [--template-scope address|port] [--wait BYTES[,SECONDS]] "
     "| ...\n"
     "\n"
@@ -42,6 +49,7 @@ static const char usage[] =
     "                         interfaces, applications and VRFs (on)\n"
     "  --sampling ADDRESS=N   records of this exporter were sampled 1 in N,\n"
     "                         whatever it announces\n"
+    "  --state DIRECTORY      keep what is known here, for the next start\n"
     "  --stats FILE           keep the ledger in this file, as JSON\n"
     "  --template-scope port  templates hold for the port they came from, too\n"
     "  --wait BYTES[,SECONDS] how much data waits for its template, and how\n"
@@ -56,9 +64,13 @@ struct flowdecode {
 	struct output *output;
 	msgpack_zone zone;
 	struct log_limit limit;
-	struct log_limit stats_limit;
+	struct log_limit stats_limit, state_limit;
 	const char *stats; /* a file, or NULL */
 	int64_t stats_ms;  /* when it is to be written */
+	struct state *state;
+	const char *state_dir; /* or NULL */
+	int64_t state_ms;      /* when it is to be written */
+	size_t wait_bytes;
 	bool verbose;
 };
 
@@ -69,6 +81,15 @@ now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t
+real_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
 }
 
 static int
@@ -117,13 +138,46 @@ update_stats(struct flowdecode *f, int64_t now)
 }
 
 static int
+open_state(struct flowdecode *f, struct err *e)
+{
+	struct known known = decoder_known(f->decoder);
+	struct err note;
+
+	if (!f->state_dir)
+		return 0;
+	f->state = state_open(f->state_dir, &known, f->wait_bytes, real_us(),
+			      &note, e);
+	if (note.text[0])
+		log_line("%s", note.text);
+	/* what waits may be too old by now */
+	return f->state ? decoder_tick(f->decoder, now_ms(), e) : -1;
+}
+
+/* Data go on when it cannot be written; the next time may be better. */
+static void
+update_state(struct flowdecode *f, int64_t now)
+{
+	struct err e;
+
+	if (!f->state || now < f->state_ms)
+		return;
+	if (state_commit(f->state, real_us(), &e) != 0)
+		log_limited(&f->state_limit, "%s", e.text);
+	/* not more than a tenth of the time */
+	f->state_ms = now + STATE_MS + 10 * (now_ms() - now);
+}
+
+static int
 on_tick(void *ctx, struct err *e)
 {
 	struct flowdecode *f = ctx;
 	int64_t now = now_ms();
 
 	update_stats(f, now);
-	return decoder_tick(f->decoder, now, e);
+	if (decoder_tick(f->decoder, now, e) != 0)
+		return -1;
+	update_state(f, now);
+	return 0;
 }
 
 /* ADDRESS=N */
@@ -144,7 +198,7 @@ configure_rate(struct decoder *d, const char *arg)
 
 /* BYTES[,SECONDS] */
 static void
-configure_wait(struct decoder *d, const char *arg)
+configure_wait(struct flowdecode *f, const char *arg)
 {
 	size_t len = strcspn(arg, ",");
 	const char *unit = len > 0 ? strchr("KMG", arg[len - 1]) : NULL;
@@ -160,7 +214,8 @@ configure_wait(struct decoder *d, const char *arg)
 			  "--wait %s: must be BYTES[,SECONDS], as 64M,1800, "
 			  "up to 64G and a year",
 			  arg);
-	decoder_wait(d, bytes << shift, (int64_t)secs * 1000);
+	f->wait_bytes = bytes << shift;
+	decoder_wait(f->decoder, f->wait_bytes, (int64_t)secs * 1000);
 }
 
 static void
@@ -189,6 +244,7 @@ options(struct flowdecode *f, int argc, char **argv)
 	    {"help", no_argument, NULL, 'h'},
 	    {"names", required_argument, NULL, 'n'},
 	    {"sampling", required_argument, NULL, 's'},
+	    {"state", required_argument, NULL, 'd'},
 	    {"stats", required_argument, NULL, 'S'},
 	    {"template-scope", required_argument, NULL, 't'},
 	    {"verbose", no_argument, NULL, 'v'},
@@ -208,12 +264,14 @@ options(struct flowdecode *f, int argc, char **argv)
 			cli_bad_option("flowdecode", argv);
 		if (c == 'v')
 			f->verbose = true;
+		if (c == 'd')
+			f->state_dir = optarg;
 		if (c == 'S')
 			f->stats = optarg;
 		if (c == 't')
 			configure_scope(f->decoder, optarg);
 		if (c == 'w')
-			configure_wait(f->decoder, optarg);
+			configure_wait(f, optarg);
 		if (c == 'n')
 			choose_names(f->decoder, optarg);
 		if (c == 's' && configure_rate(f->decoder, optarg) != 0)
@@ -239,6 +297,7 @@ init(struct flowdecode *f, struct err *e)
 	if (!f->decoder || !msgpack_zone_init(&f->zone, 8192))
 		return err_set(e, "out of memory");
 	decoder_on_notice(f->decoder, on_notice, f);
+	f->wait_bytes = WAIT_BYTES;
 	return 0;
 }
 
@@ -255,11 +314,16 @@ run(struct flowdecode *f, struct err *e)
 
 	if (f->stats && report_json(f->decoder, f->output, f->stats, e) != 0)
 		return -1;
-	if (decoder_tick(f->decoder, now_ms(), e) != 0)
+	if (decoder_tick(f->decoder, now_ms(), e) != 0 || open_state(f, e) != 0)
 		return -1;
 	rc = stage_run(&stage, STDIN_FILENO, e);
 	/* whatever ended it, what came before goes out */
 	if (decoder_flush(f->decoder, &at_end) != 0 && rc == 0) {
+		*e = at_end;
+		rc = -1;
+	}
+	if (f->state && state_commit(f->state, real_us(), &at_end) != 0 &&
+	    rc == 0) {
 		*e = at_end;
 		rc = -1;
 	}
@@ -289,6 +353,7 @@ main(int argc, char **argv)
 		rc = 0;
 	if (rc != 0)
 		log_line("%s", e.text);
+	state_free(f.state);
 	decoder_free(f.decoder);
 	output_free(f.output);
 	msgpack_zone_destroy(&f.zone);

@@ -181,6 +181,7 @@ replace(struct labels *l, struct label *at, const char *text, size_t len,
 	forget(at);
 	at->len = (uint16_t)len;
 	at->since_us = since_us;
+	l->changed = true;
 	if (copy)
 		at->far = copy;
 	memcpy(copy ? copy : at->near, text, len);

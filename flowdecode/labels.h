@@ -34,6 +34,7 @@ struct labels {
 	size_t n, mask;
 	size_t bytes;	/* of memory */
 	uint32_t flags; /* PLAN_INTERFACES ...: what kinds there are */
+	bool changed;	/* since a state was saved */
 	uint64_t seed;	/* so that nobody can make hashes collide */
 };
 

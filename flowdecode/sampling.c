@@ -36,15 +36,18 @@ rates_find(const struct rates *r, uint64_t id, struct when when)
 	return r->n ? rate_at(&r->slots[slot_of(r, id)], when) : 0;
 }
 
-static void
+/* Whether something changed. */
+static bool
 announce(struct rate *r, uint32_t rate, struct when when)
 {
+	struct rate old = *r;
 	bool older = r->rate && when.late && when.us < r->since_us;
 
 	if (rate == r->rate ? older : !older)
 		r->since_us = when.us;
 	if (!older)
 		r->rate = rate;
+	return r->rate != old.rate || r->since_us != old.since_us;
 }
 
 static int
@@ -65,19 +68,31 @@ rates_grow(struct rates *r)
 	return 0;
 }
 
-static void
+static bool
 rates_set(struct rates *r, uint64_t id, uint32_t rate, struct when when)
 {
 	struct rate *at;
 
 	if ((!r->slots || 2 * (r->n + 1) > r->mask + 1) && rates_grow(r) != 0)
-		return;
+		return false;
 	at = &r->slots[slot_of(r, id)];
 	if (!at->rate && r->n == RATES_MAX)
-		return;
+		return false;
 	r->n += !at->rate;
 	at->id = id;
-	announce(at, rate, when);
+	return announce(at, rate, when);
+}
+
+void
+sampling_set(struct sampling *s, enum rate_kind kind, uint64_t id,
+	     uint32_t rate, struct when when)
+{
+	if (kind == RATE_OF_ALL)
+		s->changed |= announce(&s->all, rate, when);
+	else
+		s->changed |= rates_set(
+		    kind == RATE_OF_SAMPLER ? &s->samplers : &s->interfaces, id,
+		    rate, when);
 }
 
 /* One in how many packets, as the fields of a record say; 0: not at all. */
@@ -109,13 +124,13 @@ sampling_learn(struct sampling *s, const struct plan *p, const uint8_t *base,
 	if (rate == 0)
 		return;
 	if (p->sampler != NO_FIELD)
-		rates_set(&s->samplers, plan_uint(p, base, cells, p->sampler),
-			  rate, when);
+		sampling_set(s, RATE_OF_SAMPLER,
+			     plan_uint(p, base, cells, p->sampler), rate, when);
 	else if (p->input != NO_FIELD)
-		rates_set(&s->interfaces, plan_uint(p, base, cells, p->input),
-			  rate, when);
+		sampling_set(s, RATE_OF_INTERFACE,
+			     plan_uint(p, base, cells, p->input), rate, when);
 	else
-		announce(&s->all, rate, when);
+		sampling_set(s, RATE_OF_ALL, 0, rate, when);
 }
 
 bool

@@ -32,9 +32,16 @@ struct rates {
 struct sampling {
 	struct rate all;
 	struct rates samplers, interfaces;
+	bool changed; /* since a state was saved */
 };
 
 void sampling_clear(struct sampling *);
+
+enum rate_kind { RATE_OF_ALL, RATE_OF_SAMPLER, RATE_OF_INTERFACE };
+
+/* An announcement. */
+void sampling_set(struct sampling *, enum rate_kind, uint64_t id, uint32_t rate,
+		  struct when);
 
 /* An options record of PLAN; BASE and CELLS as for plan_uint. */
 void sampling_learn(struct sampling *, const struct plan *, const uint8_t *base,

@@ -20,6 +20,17 @@ slot_of(const struct templates *ts, uint16_t id)
 	return at;
 }
 
+const struct template *
+templates_at(const struct templates *ts, uint16_t id)
+{
+	const struct template *t;
+
+	if (ts->n == 0 || id < ID_MIN)
+		return NULL;
+	t = &ts->slots[slot_of(ts, id)];
+	return t->id ? t : NULL;
+}
+
 struct plan *
 templates_find(struct templates *ts, uint16_t id)
 {
@@ -70,6 +81,7 @@ slot_drop(struct templates *ts, struct plans *plans, size_t at)
 	}
 	ts->slots[at] = (struct template){0};
 	ts->n--;
+	ts->changed = true;
 }
 
 static void
@@ -131,6 +143,20 @@ evict(struct templates *ts, struct plans *plans, struct ledger *l)
 		}
 }
 
+/* Whether it is what there is already, as it mostly is. */
+static bool
+put_again(struct templates *ts, struct plans *plans, uint16_t id,
+	  struct plan *plan)
+{
+	struct template *t = ts->n > 0 ? &ts->slots[slot_of(ts, id)] : NULL;
+
+	if (!t || t->plan != plan)
+		return false;
+	t->used = ++ts->clock;
+	plans_put(plans, plan);
+	return true;
+}
+
 /* PLAN's reference becomes the table's. */
 static int
 put(struct templates *ts, struct plans *plans, uint16_t id, struct plan *plan,
@@ -138,6 +164,8 @@ put(struct templates *ts, struct plans *plans, uint16_t id, struct plan *plan,
 {
 	struct template *t;
 
+	if (put_again(ts, plans, id, plan))
+		return 0;
 	drop(ts, plans, id);
 	while (ts->n > 0 && (ts->n >= TEMPLATES_MAX ||
 			     ts->bytes + plan->bytes > TEMPLATES_BYTES))
@@ -149,10 +177,30 @@ put(struct templates *ts, struct plans *plans, uint16_t id, struct plan *plan,
 	*t = (struct template){.id = id,
 			       .used = ++ts->clock,
 			       .bytes = (uint32_t)plan->bytes,
-			       .plan = plan};
+			       .plan = plan,
+			       .changed = true};
 	ts->bytes += plan->bytes;
 	ts->n++;
+	ts->changed = true;
 	return 0;
+}
+
+int
+templates_restore(struct templates *ts, const struct templates_user *user,
+		  uint16_t id, struct plan *plan)
+{
+	if (put(ts, user->plans, id, plan, user->ledger) == 0)
+		return 0;
+	plans_put(user->plans, plan);
+	return -1;
+}
+
+void
+templates_saved(struct templates *ts)
+{
+	for (size_t i = 0; ts->slots && i <= ts->mask; i++)
+		ts->slots[i].changed = false;
+	ts->changed = false;
 }
 
 /* Parsing. */

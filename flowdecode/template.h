@@ -8,6 +8,7 @@
 #ifndef FLOWDECODE_TEMPLATE_H
 #define FLOWDECODE_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct template
 	uint16_t id;	/* 0: free; real ones are 256 and above */
 	uint32_t used;	/* for eviction: the larger, the later */
 	uint32_t bytes; /* of the plan when it was put here */
+	bool changed;	/* since a state was saved */
 	struct plan *plan;
 };
 
@@ -35,9 +37,13 @@ struct templates {
 	size_t n, mask;
 	size_t bytes;
 	uint32_t clock;
+	bool changed; /* one is, or is gone */
 };
 
 void templates_clear(struct templates *, struct plans *);
+
+/* What there is under an id, or NULL: it does not count as used. */
+const struct template *templates_at(const struct templates *, uint16_t id);
 
 /* The plan of a template; NULL if it is not known. */
 struct plan *templates_find(struct templates *, uint16_t id);
@@ -63,5 +69,11 @@ struct templates_user {
  */
 int templates_take(struct templates *, const struct templates_user *,
 		   uint32_t flags, struct reader body, struct err *);
+
+/* Puts in a definition from a state: -1 if memory is out. */
+int templates_restore(struct templates *, const struct templates_user *,
+		      uint16_t id, struct plan *);
+/* All is saved. */
+void templates_saved(struct templates *);
 
 #endif

@@ -36,6 +36,9 @@ struct waiting {
 	size_t bytes, bytes_max;
 	int64_t now_ms, ms_max;
 	uint64_t number; /* of the last that was held */
+	uint64_t *gone;	 /* saved ones */
+	size_t gone_n, gone_cap;
+	bool journal, gone_lost;
 };
 
 struct waiting *
@@ -71,6 +74,7 @@ waiting_free(struct waiting *w)
 	}
 	for (int i = 0; i < CLASSES; i++)
 		free(w->heaps[i].at);
+	free(w->gone);
 	free(w->chains);
 	free(w);
 }
@@ -256,6 +260,22 @@ count_bytes(struct waiting *w, struct waiter *x, const struct held *h, int sign)
 	x->ledger->n[LEDGER_SETS_WAITING] += (uint64_t)sign;
 }
 
+static void
+journal(struct waiting *w, uint64_t number)
+{
+	if (w->gone_n == w->gone_cap) {
+		size_t cap = w->gone_cap ? 2 * w->gone_cap : 256;
+		uint64_t *more = realloc(w->gone, cap * sizeof(*more));
+
+		w->gone_lost |= !more;
+		if (!more)
+			return;
+		w->gone = more;
+		w->gone_cap = cap;
+	}
+	w->gone[w->gone_n++] = number;
+}
+
 /* Takes the oldest of its queue out of all lists. */
 static void
 drop(struct waiting *w, struct held *h)
@@ -263,6 +283,8 @@ drop(struct waiting *w, struct held *h)
 	struct waiter *x = h->waiter;
 	struct heap *heap = &w->heaps[x->class];
 
+	if (h->saved && w->journal)
+		journal(w, h->number);
 	queue_shift(w, h->queue);
 	*(h->older ? &h->older->newer : &w->oldest) = h->newer;
 	*(h->newer ? &h->newer->older : &w->newest) = h->older;
@@ -303,6 +325,7 @@ copy_of(const struct held *from)
 	    .body = at,
 	    .binding = at + from->len,
 	    .held_ms = from->held_ms,
+	    .number = from->number,
 	};
 	memcpy(at, from->body, from->len);
 	memcpy(at + from->len, from->binding, from->binding_len);
@@ -332,7 +355,7 @@ append(struct waiting *w, struct waiter *x, struct queue *q, struct held *h)
 {
 	h->waiter = x;
 	h->queue = q;
-	h->number = ++w->number;
+	w->number = h->number;
 	h->older = w->newest;
 	*(h->older ? &h->older->newer : &w->oldest) = h;
 	w->newest = h;
@@ -378,19 +401,70 @@ greediest(const struct waiting *w)
 	return settled->at[0];
 }
 
+static void
+hold(struct waiting *w, struct waiter *x, const struct held *h)
+{
+	/* a set without a byte has no record */
+	if (h->len == 0 || cost(h) > w->bytes_max || !keep(w, x, h)) {
+		x->ledger->n[LEDGER_SETS_EXPIRED]++;
+		return;
+	}
+	while (w->bytes > w->bytes_max)
+		expire(w, greediest(w)->oldest);
+}
+
 void
 waiting_hold(struct waiting *w, struct waiter *x, const struct held *what)
 {
 	struct held h = *what;
 
 	h.held_ms = w->now_ms;
-	/* a set without a byte has no record */
-	if (h.len == 0 || cost(&h) > w->bytes_max || !keep(w, x, &h)) {
-		x->ledger->n[LEDGER_SETS_EXPIRED]++;
-		return;
-	}
-	while (w->bytes > w->bytes_max)
-		expire(w, greediest(w)->oldest);
+	h.number = w->number + 1;
+	hold(w, x, &h);
+}
+
+void
+waiting_restore(struct waiting *w, struct waiter *x, const struct held *what)
+{
+	struct held h = *what;
+
+	if (h.held_ms > w->now_ms)
+		h.held_ms = w->now_ms;
+	if (w->newest && h.held_ms < w->newest->held_ms)
+		h.held_ms = w->newest->held_ms;
+	if (h.number <= w->number)
+		h.number = w->number + 1;
+	hold(w, x, &h);
+}
+
+struct held *
+waiting_newest(const struct waiting *w)
+{
+	return w->newest;
+}
+
+int64_t
+waiting_now(const struct waiting *w)
+{
+	return w->now_ms;
+}
+
+int
+waiting_journal(struct waiting *w, const uint64_t **gone, size_t *n)
+{
+	w->journal = true;
+	*gone = w->gone;
+	*n = w->gone_n;
+	return w->gone_lost ? -1 : 0;
+}
+
+void
+waiting_saved(struct waiting *w)
+{
+	for (struct held *h = w->newest; h && !h->saved; h = h->older)
+		h->saved = true;
+	w->gone_n = 0;
+	w->gone_lost = false;
 }
 
 struct held *
@@ -424,15 +498,23 @@ waiting_give_up(struct waiting *w, struct waiter *x, uint16_t id)
 void
 waiting_clear(struct waiting *w, struct waiter *x)
 {
-	while (x->oldest)
-		expire(w, x->oldest);
+	struct held *next;
+
+	for (struct held *h = x->oldest; h; h = next) {
+		next = h->next;
+		expire(w, h);
+	}
 }
 
 void
 waiting_tick(struct waiting *w, int64_t now_ms)
 {
+	struct held *h = w->oldest, *newer;
+
 	if (now_ms > w->now_ms)
 		w->now_ms = now_ms;
-	while (w->oldest && w->now_ms - w->oldest->held_ms >= w->ms_max)
-		expire(w, w->oldest);
+	for (; h && w->now_ms - h->held_ms >= w->ms_max; h = newer) {
+		newer = h->newer;
+		expire(w, h);
+	}
 }

@@ -89,5 +89,18 @@ void waiting_clear(struct waiting *, struct waiter *);
 void waiting_tick(struct waiting *, int64_t now_ms);
 
 size_t waiting_bytes(const struct waiting *);
+int64_t waiting_now(const struct waiting *);
+
+/* A set from a state, with its number and when it was held: they are given in
+ * the order of their numbers. */
+void waiting_restore(struct waiting *, struct waiter *, const struct held *);
+
+/* The newest; those that are not saved come first, then older ones. */
+struct held *waiting_newest(const struct waiting *);
+/* Those that were saved and are here no more, from the first call on and since
+ * the last: their numbers.  -1 if it lost count. */
+int waiting_journal(struct waiting *, const uint64_t **, size_t *n);
+/* All is saved. */
+void waiting_saved(struct waiting *);
 
 #endif

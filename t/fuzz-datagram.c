@@ -11,6 +11,9 @@
  *	5 CUT			take bytes off the end
  *	6 AT BYTE		change a byte
  *	7			flush
+ *	15 SECONDS		let time pass
+ *	23 BYTES		let so much wait, in steps of 64
+ *	31			tell ports apart from here on
  *
  * What comes out is read to the last value, and the ledger must add up.
  */
@@ -208,9 +211,24 @@ put_data(struct reader *r)
 }
 
 static void
+turn(struct decoder *d, struct reader *r, unsigned what)
+{
+	static int64_t now_ms; /* never goes back, for any decoder */
+	struct err e;
+
+	if (what == 0)
+		must(decoder_flush(d, &e) == 0);
+	else if (what == 1)
+		must(decoder_tick(d, now_ms += 1000 * reader_u8(r), &e) == 0);
+	else if (what == 2)
+		decoder_wait(d, (size_t)reader_u8(r) * 64, 60000);
+	else
+		decoder_scope(d, true);
+}
+
+static void
 step(struct decoder *d, struct reader *r, uint8_t *who)
 {
-	struct err e;
 	uint8_t what = reader_u8(r), at;
 
 	switch (what & 7) {
@@ -239,7 +257,7 @@ step(struct decoder *d, struct reader *r, uint8_t *who)
 			wire[at] = reader_u8(r);
 		break;
 	default:
-		must(decoder_flush(d, &e) == 0);
+		turn(d, r, what >> 3 & 3);
 		break;
 	}
 }
