@@ -354,8 +354,9 @@ put_waiting(struct commit *c)
 		rc = mdb_del(c->txn, s->env.waiting, &k, NULL);
 		rc = rc == MDB_NOTFOUND ? 0 : rc;
 	}
-	for (const struct held *h = waiting_newest(s->what.waiting);
-	     h && rc == 0 && (!h->saved || s->anew); h = h->older) {
+	/* in the order of the keys, which packs pages full */
+	for (const struct held *h = waiting_unsaved(s->what.waiting, s->anew);
+	     h && rc == 0; h = h->newer) {
 		saved_held(&s->value, h, c->clock_us);
 		rc =
 		    put_value(c, s->env.waiting, &h->number, sizeof(h->number));

@@ -438,9 +438,17 @@ waiting_restore(struct waiting *w, struct waiter *x, const struct held *what)
 }
 
 struct held *
-waiting_newest(const struct waiting *w)
+waiting_unsaved(const struct waiting *w, bool all)
 {
-	return w->newest;
+	struct held *h = w->newest;
+
+	if (all)
+		return w->oldest;
+	if (!h || h->saved)
+		return NULL;
+	while (h->older && !h->older->saved)
+		h = h->older;
+	return h;
 }
 
 int64_t

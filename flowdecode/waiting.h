@@ -95,8 +95,8 @@ int64_t waiting_now(const struct waiting *);
  * the order of their numbers. */
 void waiting_restore(struct waiting *, struct waiter *, const struct held *);
 
-/* The newest; those that are not saved come first, then older ones. */
-struct held *waiting_newest(const struct waiting *);
+/* The oldest that is not saved, or of ALL: newer ones follow. */
+struct held *waiting_unsaved(const struct waiting *, bool all);
 /* Those that were saved and are here no more, from the first call on and since
  * the last: their numbers.  -1 if it lost count. */
 int waiting_journal(struct waiting *, const uint64_t **, size_t *n);
