@@ -66,7 +66,6 @@ report_text(const struct decoder *d, const struct output *o)
 	char text[1000];
 	size_t at = 0;
 
-	exporters_each(decoder_exporters(d), exporter_text, NULL);
 	decoder_total(d, &total);
 	log_line("total: %s", ledger_text(&total, text, sizeof(text)));
 	figures(d, o, all);
@@ -75,6 +74,8 @@ report_text(const struct decoder *d, const struct output *o)
 				       "%s%s=%" PRIu64, at ? " " : "",
 				       all[i].name, all[i].value);
 	log_line("%s", text);
+	/* last, for many of them fill a stderr that is a pipe */
+	exporters_each(decoder_exporters(d), exporter_text, NULL);
 }
 
 /* JSON: no text in it needs an escape. */

@@ -109,6 +109,22 @@ def test_batch(scratch):
                      p.stderr), p.stderr
 
 
+def test_many_exporters(scratch):
+    """the totals are told however many exporters there are"""
+    data = b"".join(msgpack.packb(
+        [1, 7, i + 1, "default", 1700000000000000, struct.pack(">I", i + 1),
+         2055, v5()], use_bin_type=True) for i in range(5000))
+    read, write = os.pipe()  # nobody reads it before the end
+    p = subprocess.Popen([tap.program("flowdecode"), "-v"], stderr=write,
+                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    os.close(write)
+    p.communicate(data)
+    with open(read, "rb") as err:
+        said = err.read()
+    assert b"total: datagrams=5000 " in said, said[-300:]
+    assert b"exporters=5000 " in said, said[-300:]
+
+
 def test_numbers(scratch):
     """batches are numbered from 1 in a stream of its own identity"""
     data = b"".join(datagram(v5(30), i + 1) for i in range(300))
