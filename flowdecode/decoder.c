@@ -365,7 +365,8 @@ take_records(struct decoder *d, struct message *m, struct plan *plan,
 	m->records += run->n;
 	if (run->n == 0)
 		return 0;
-	if (!plan->made && plan_make(d->plans, plan, d->piles, m->err) != 0)
+	if (plan->made != piles_generation(d->piles) &&
+	    plan_make(d->plans, plan, d->piles, m->err) != 0)
 		return -1;
 	if (plan->refused) {
 		count_bad(d, m, LEDGER_RECORDS_DROPPED, run->n);

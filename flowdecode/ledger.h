@@ -22,7 +22,7 @@ enum ledger_count {
 	LEDGER_SETS_EXPIRED, /* data whose template did not come */
 	LEDGER_SETS_MALFORMED,
 	LEDGER_RECORDS,		/* written */
-	LEDGER_RECORDS_DROPPED, /* too many shapes */
+	LEDGER_RECORDS_DROPPED, /* their fields make no shape */
 	LEDGER_RECORDS_OPTIONS,
 	LEDGER_NAMES_DROPPED, /* too many announced by one exporter */
 	LEDGER_TEMPLATES,     /* definitions that came, repeated ones too */

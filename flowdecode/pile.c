@@ -32,6 +32,7 @@ struct piles {
 	struct shapes *shapes;
 	struct sink sink;
 	uint64_t stream, number;
+	uint64_t generation;
 	struct pile **slots; /* by shape id, at most half full */
 	size_t mask;
 	struct pile *newest, *oldest; /* open ones by last use */
@@ -62,6 +63,7 @@ piles_new(uint64_t stream, const struct sink *sink)
 	ps->mask = slots - 1;
 	ps->sink = *sink;
 	ps->stream = stream;
+	ps->generation = 1;
 	if (!ps->shapes || !ps->slots) {
 		piles_free(ps);
 		return NULL;
@@ -88,6 +90,12 @@ size_t
 piles_shapes(const struct piles *ps)
 {
 	return shapes_count(ps->shapes);
+}
+
+uint64_t
+piles_generation(const struct piles *ps)
+{
+	return ps->generation;
 }
 
 /* Bytes of one row and a little, strings by their offsets. */
@@ -117,24 +125,6 @@ pile_new(const struct shape *s)
 	for (int i = 0; i < STAMP_COLUMNS; i++)
 		p->stamps[i] = (uint16_t)shape_find(s, stamp_fields[i].name);
 	return p;
-}
-
-int
-piles_get(struct piles *ps, const struct field *f, size_t n, struct pile **out,
-	  struct err *e)
-{
-	const struct shape *s;
-	size_t at;
-
-	if (shapes_get(ps->shapes, f, n, &s, e) != 0)
-		return -1;
-	for (at = s->id & ps->mask; ps->slots[at]; at = (at + 1) & ps->mask)
-		if (ps->slots[at]->shape == s) {
-			*out = ps->slots[at];
-			return 0;
-		}
-	ps->slots[at] = *out = pile_new(s);
-	return *out ? 0 : err_set(e, "out of memory for a shape");
 }
 
 /* The list of open piles. */
@@ -220,6 +210,47 @@ open_pile(struct piles *ps, struct pile *p, struct err *e)
 	list_add(ps, p);
 	ps->open++;
 	return 0;
+}
+
+static int
+renew(struct piles *ps, struct err *e)
+{
+	struct shapes *shapes;
+
+	while (ps->oldest)
+		if (close_pile(ps, ps->oldest, e) != 0)
+			return -1;
+	shapes = shapes_new(SHAPES_MAX);
+	if (!shapes)
+		return err_set(e, "out of memory for a shape");
+	for (size_t i = 0; i <= ps->mask; i++) {
+		free(ps->slots[i]);
+		ps->slots[i] = NULL;
+	}
+	shapes_free(ps->shapes);
+	ps->shapes = shapes;
+	ps->generation++;
+	return 0;
+}
+
+int
+piles_get(struct piles *ps, const struct field *f, size_t n, struct pile **out,
+	  struct err *e)
+{
+	const struct shape *s;
+	size_t at;
+
+	if (shapes_get(ps->shapes, f, n, &s, e) != 0 &&
+	    (shapes_count(ps->shapes) < SHAPES_MAX || renew(ps, e) != 0 ||
+	     shapes_get(ps->shapes, f, n, &s, e) != 0))
+		return -1;
+	for (at = s->id & ps->mask; ps->slots[at]; at = (at + 1) & ps->mask)
+		if (ps->slots[at]->shape == s) {
+			*out = ps->slots[at];
+			return 0;
+		}
+	ps->slots[at] = *out = pile_new(s);
+	return *out ? 0 : err_set(e, "out of memory for a shape");
 }
 
 /* Counts its memory anew, and closes others if all is too much. */

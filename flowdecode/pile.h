@@ -86,8 +86,12 @@ struct piles *piles_new(uint64_t stream, const struct sink *);
 /* What is still open is lost: call piles_flush before. */
 void piles_free(struct piles *);
 
-/* The pile of a shape with N fields (see shapes_get), -1 if the bound of
- * shapes is reached.  It lives as long as the piles. */
+/*
+ * The pile of a shape with N fields; -1 if shapes_get refuses them.  Where the
+ * bound of shapes is reached all piles go to the sink, shapes start anew and
+ * the generation rises: strangers who use up shapes cost the others no record.
+ * A pile lives as long as its generation.
+ */
 int piles_get(struct piles *, const struct field *, size_t n, struct pile **,
 	      struct err *);
 
@@ -107,5 +111,7 @@ int piles_tick(struct piles *, int64_t now_ms, struct err *);
 int piles_flush(struct piles *, struct err *);
 
 size_t piles_shapes(const struct piles *);
+/* Of the piles that piles_get gives, from 1. */
+uint64_t piles_generation(const struct piles *);
 
 #endif

@@ -464,11 +464,12 @@ make(struct plan *p, struct names *names, struct field *f, struct piles *piles,
 
 	names_make(names, p->flags, p->fields, p->n);
 	n = list_fields(p, names, f);
-	p->made = true;
+	p->made = piles_generation(piles);
 	if (piles_get(piles, f, n, &p->pile, e) != 0) {
 		p->refused = true;
 		return 0;
 	}
+	p->made = piles_generation(piles); /* it may have risen */
 	p->ops = malloc((names->n + 1) * sizeof(*p->ops));
 	if (!p->ops)
 		return err_set(e, "out of memory for a template");
@@ -483,6 +484,12 @@ plan_make(struct plans *ps, struct plan *p, struct piles *piles, struct err *e)
 	struct field *f = malloc(SHAPE_FIELDS_MAX * sizeof(*f));
 	int rc = -1;
 
+	p->bytes -= p->ops_n * sizeof(*p->ops);
+	ps->bytes -= p->ops_n * sizeof(*p->ops);
+	free(p->ops);
+	p->ops = NULL;
+	p->ops_n = 0;
+	p->refused = false;
 	if (names && f)
 		rc = make(p, names, f, piles, e);
 	else

@@ -116,7 +116,8 @@ struct plan {
 	struct segment *segments;
 	struct place *places; /* of the fields */
 	/* data: made at the first record */
-	bool made, refused; /* refused: no shape could be had */
+	uint64_t made; /* the generation of its pile, 0 before */
+	bool refused;  /* no shape could be had */
 	struct pile *pile;
 	struct op *ops;
 	size_t ops_n;

@@ -145,9 +145,12 @@ static int
 take_batch(void *ctx, const struct batch *b, struct err *e)
 {
 	struct flows *f = ctx;
+	const struct shape *s;
 
 	ck_assert_uint_lt(f->n, sizeof(f->batches) / sizeof(f->batches[0]));
-	f->batches[f->n] = batch_new(b->shape);
+	ck_assert_int_eq(
+	    shapes_get(f->shapes, b->shape->fields, b->shape->n, &s, e), 0);
+	f->batches[f->n] = batch_new(s);
 	ck_assert_int_eq(batch_append(f->batches[f->n], b, 0, b->rows, e), 0);
 	f->batches[f->n]->number = b->number;
 	f->n++;
@@ -172,6 +175,8 @@ flows_init(struct flows *f)
 	    .ctx = f, .batch = take_batch, .commit = take_commit};
 
 	memset(f, 0, sizeof(*f));
+	f->shapes = shapes_new(FLOWS_SHAPES);
+	ck_assert_ptr_nonnull(f->shapes);
 	f->decoder = decoder_new(7, &sink);
 	ck_assert_ptr_nonnull(f->decoder);
 }
@@ -190,6 +195,8 @@ void
 flows_clear(struct flows *f)
 {
 	flows_forget(f);
+	shapes_free(f->shapes);
+	f->shapes = NULL;
 	decoder_free(f->decoder);
 }
 

@@ -53,9 +53,12 @@ void put_template(struct wire *, uint16_t id, const struct spec *, size_t n);
 		     sizeof((const struct spec[]){__VA_ARGS__}) / \
 			 sizeof(struct spec))
 
+enum { FLOWS_SHAPES = 32768 };
+
 /* A decoder and what it gave. */
 struct flows {
 	struct decoder *decoder;
+	struct shapes *shapes; /* of batches: the decoder's may end before */
 	struct batch *batches[4096];
 	size_t n;
 	uint32_t rows;
