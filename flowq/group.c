@@ -149,20 +149,26 @@ group_plan_init(struct group_plan *p, const struct source *src)
  * Tables.
  */
 
-/* Zeroed. Large tables are hit all over: huge pages spare most TLB misses. */
+/*
+ * Zeroed by writing: a page of calloc that is read before it is written is
+ * mapped twice, and the second time interrupts the other cores.  Large tables
+ * are hit all over: huge pages spare most TLB misses.
+ */
 static char *
 table_memory(size_t bytes)
 {
 	char *p;
 
-	if (bytes < 2 * HUGE_PAGE)
-		return calloc(1, bytes);
-	bytes = (bytes + HUGE_PAGE - 1) & ~((size_t)HUGE_PAGE - 1);
-	p = aligned_alloc(HUGE_PAGE, bytes);
-	if (!p)
-		return NULL;
-	madvise(p, bytes, MADV_HUGEPAGE);
-	memset(p, 0, bytes);
+	if (bytes < 2 * HUGE_PAGE) {
+		p = malloc(bytes);
+	} else {
+		bytes = (bytes + HUGE_PAGE - 1) & ~((size_t)HUGE_PAGE - 1);
+		p = aligned_alloc(HUGE_PAGE, bytes);
+		if (p)
+			madvise(p, bytes, MADV_HUGEPAGE);
+	}
+	if (p)
+		memset(p, 0, bytes);
 	return p;
 }
 

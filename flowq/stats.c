@@ -10,7 +10,7 @@ enum {
 	PARTITION_BITS = 10,
 	PARTITIONS = 1 << PARTITION_BITS,
 	PART_FIRST = 1 << 10,	/* entries of a partition's table, at first */
-	TABLE_LARGE = 32 << 20, /* bytes up to which a table grows at first */
+	TABLE_LARGE = 128 << 20, /* bytes up to which a table grows at first */
 	TABLE_SMALL = 1 << 20,	/* and after it moved out */
 	RUN_BYTES = 8 << 10,
 	PREFETCH = 8,
