@@ -9,9 +9,9 @@
 enum {
 	PARTITION_BITS = 10,
 	PARTITIONS = 1 << PARTITION_BITS,
-	PART_FIRST = 1 << 10,	/* entries of a partition's table, at first */
+	PART_FIRST = 1 << 10,	 /* entries of a partition's table, at first */
 	TABLE_LARGE = 128 << 20, /* bytes up to which a table grows at first */
-	TABLE_SMALL = 1 << 20,	/* and after it moved out */
+	TABLE_SMALL = 1 << 20,	 /* and after it moved out */
 	RUN_BYTES = 8 << 10,
 	PREFETCH = 8,
 	FEW_GROUPS = 1 << 15, /* that one thread merges by itself */
