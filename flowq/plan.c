@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/element.h"
+#include "common/field.h"
 
 enum { HINTS_MAX = 8, FEW_ROWS = 100000 };
 
@@ -39,47 +40,16 @@ plan_find(const struct plan *p, const char *name)
 	return strcmp(canonical, name) ? find_exact(p, canonical) : NULL;
 }
 
+/* Null if there is no such field. */
 static struct node *
-named(struct plan *p, const char *name)
+named(void *ctx, const char *name)
 {
+	struct plan *p = ctx;
 	const struct column_def *c = plan_find(p, name);
 
 	if (c)
 		return (struct node *)c->node;
 	return node_literal(&p->binder, &(struct literal){.type = TYPE_NULL});
-}
-
-static struct node *
-sum_of(struct plan *p, const char *a, const char *b)
-{
-	return node_binary(&p->binder, EXPR_ADD, named(p, a), named(p, b),
-			   NULL);
-}
-
-/* Fields that no record has but that follow from others: 1 if NAME is one. */
-static int
-virtual_field(struct plan *p, const char *name, struct node **out)
-{
-	struct node *parts[3];
-
-	if (strcmp(name, "duration") == 0) {
-		*out = node_binary(&p->binder, EXPR_SUB, named(p, "end_time"),
-				   named(p, "start_time"), NULL);
-		return 1;
-	}
-	if (strcmp(name, "bytes") == 0) {
-		parts[0] = named(p, "octet_count");
-		parts[1] = named(p, "octet_total_count");
-		parts[2] = sum_of(p, "initiator_octets", "responder_octets");
-	} else if (strcmp(name, "packets") == 0) {
-		parts[0] = named(p, "packet_count");
-		parts[1] = named(p, "packet_total_count");
-		parts[2] = sum_of(p, "initiator_packets", "responder_packets");
-	} else {
-		return 0;
-	}
-	*out = node_nvl(&p->binder, parts, 3);
-	return 1;
 }
 
 /* Edits from one name to another, at most MAX + 1. */
@@ -184,7 +154,7 @@ resolve(void *ctx, const struct expr *e, struct node **out)
 		*out = (struct node *)c->node;
 		return 0;
 	}
-	if (virtual_field(p, name, out))
+	if (field_virtual(&p->binder, name, named, p, out))
 		return *out ? 0 : -1;
 	if (strcmp(name, "now") != 0)
 		hint(p, name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowq/view.h"
 
+#include "common/load.h"
 #include <stdlib.h>
-#include <string.h>
 
 static int view_load(void *ctx, int slot, struct vec *out);
 
@@ -104,157 +104,20 @@ view_eval(struct view *v, const struct node *nd, struct vec *out)
 }
 
 /*
- * Columns as vectors: of the window's rows, each type at its width there.
+ * Columns as vectors of the window's rows.
  */
 
-struct load {
-	const struct column *col;
-	const uint32_t *sel; /* of the window; NULL: rows from AT on */
-	uint32_t at, n;
-};
-
-#define WIDEN(fname, type)                                        \
-	static void fname(const struct load *l, uint64_t *out)    \
-	{                                                         \
-		const type *in = l->col->data;                    \
-                                                                  \
-		if (l->sel)                                       \
-			for (uint32_t i = 0; i < l->n; i++)       \
-				out[i] = (uint64_t)in[l->sel[i]]; \
-		else                                              \
-			for (uint32_t i = 0; i < l->n; i++)       \
-				out[i] = (uint64_t)in[l->at + i]; \
-	}
-
-WIDEN(widen8, uint8_t)
-WIDEN(widen16, uint16_t)
-WIDEN(widen32, uint32_t)
-WIDEN(widen64, uint64_t)
-
-static uint32_t
-load_row(const struct load *l, uint32_t i)
-{
-	return l->sel ? l->sel[i] : l->at + i;
-}
-
-static void
-load_bool(const struct load *l, uint8_t *out)
-{
-	const uint8_t *in = l->col->data;
-
-	for (uint32_t i = 0; i < l->n; i++)
-		out[i] = in[load_row(l, i)] != 0;
-}
-
-static void
-load_ip(const struct load *l, unsigned __int128 *out)
-{
-	const char *in = l->col->data;
-
-	for (uint32_t i = 0; i < l->n; i++) {
-		uint64_t hi, lo;
-
-		memcpy(&hi, in + 16 * (size_t)load_row(l, i), 8);
-		memcpy(&lo, in + 16 * (size_t)load_row(l, i) + 8, 8);
-		out[i] = (unsigned __int128)__builtin_bswap64(hi) << 64 |
-			 __builtin_bswap64(lo);
-	}
-}
-
-static void
-load_str(const struct load *l, struct str *out)
-{
-	const uint32_t *offsets = l->col->data;
-
-	for (uint32_t i = 0; i < l->n; i++) {
-		uint32_t row = load_row(l, i);
-
-		out[i] = (struct str){
-		    l->col->bytes ? l->col->bytes + offsets[row] : "",
-		    offsets[row + 1] - offsets[row]};
-	}
-}
-
-static void
-load_values(const struct load *l, enum col_type type, void *out)
-{
-	switch (type) {
-	case COL_BOOL:
-		load_bool(l, out);
-		break;
-	case COL_U8:
-		widen8(l, out);
-		break;
-	case COL_U16:
-		widen16(l, out);
-		break;
-	case COL_U32:
-	case COL_IPV4:
-		widen32(l, out);
-		break;
-	case COL_IP:
-		load_ip(l, out);
-		break;
-	case COL_STRING:
-	case COL_BYTES:
-		load_str(l, out);
-		break;
-	default:
-		widen64(l, out);
-	}
-}
-
 static int
-load_nulls(struct view *v, const struct load *l, struct vec *out)
+load_column(struct view *v, const struct column *col, enum col_type type,
+	    struct vec *out)
 {
-	const uint8_t *valid = l->col->valid;
-	uint8_t *null, any = 0;
-
-	if (!valid)
-		return 0;
-	null = arena_alloc(&v->arena, l->n + 1);
-	if (!null)
-		return eval_oom(&v->eval);
-	for (uint32_t i = 0; i < l->n; i++) {
-		uint32_t row = load_row(l, i);
-
-		null[i] = !(valid[row >> 3] >> (row & 7) & 1);
-		any |= null[i];
-	}
-	out->null = any ? null : NULL;
-	return 0;
-}
-
-static int
-load_vec(struct view *v, const struct column *col, enum col_type type,
-	 struct vec *out)
-{
-	struct load l = {col, v->sel ? v->sel + v->at : NULL, v->at, v->eval.n};
-	void *data;
-
-	*out = (struct vec){.type = expr_type_of(type)};
-	if (col->constant) {
-		l = (struct load){col, NULL, 0, 1};
-		out->constant = true;
-	}
-	if (!l.sel && col_type_width(type) == 8 && type != COL_IP) {
-		out->data = (const uint64_t *)col->data + l.at;
-		return load_nulls(v, &l, out);
-	}
-	data =
-	    arena_alloc(&v->arena, expr_type_size(out->type) * (size_t)l.n + 1);
-	if (!data)
-		return eval_oom(&v->eval);
-	load_values(&l, type, data);
-	out->data = data;
-	return load_nulls(v, &l, out);
+	return vec_load(&v->eval, col, type, v->sel ? v->sel + v->at : NULL,
+			v->at, out);
 }
 
 static int
 view_load(void *ctx, int slot, struct vec *out)
 {
-	static const uint8_t null = 1;
-	static const unsigned __int128 zero;
 	struct view *v = ctx;
 	struct view_slot *s = &v->slots[slot];
 	const struct column *col;
@@ -267,9 +130,8 @@ view_load(void *ctx, int slot, struct vec *out)
 	if (view_column(v, (size_t)slot, &col, &type))
 		return -1;
 	if (!col || type == COL_NULL)
-		*out =
-		    (struct vec){v->src->fields[slot].type, true, &null, &zero};
-	else if (load_vec(v, col, type, out) ||
+		vec_load_null(v->src->fields[slot].type, out);
+	else if (load_column(v, col, type, out) ||
 		 vec_cast(&v->eval, out, v->src->fields[slot].type))
 		return -1;
 	s->vec = *out;
