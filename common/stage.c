@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/notify.h"
+
 enum { QUIET_MS = 1000 }; /* a pause after SIGTERM that counts as the end */
 
 static struct timeval
@@ -206,6 +208,7 @@ int
 stage_run(struct stage *s, int fd, struct err *e)
 {
 	struct timeval tick = milliseconds(s->tick_ms);
+	struct event *alive;
 	int rc = -1;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -215,8 +218,10 @@ stage_run(struct stage *s, int fd, struct err *e)
 	    (s->tick_ms && event_add(s->timer, &tick) != 0)) {
 		err_sys(e, "event loop");
 	} else {
+		alive = notify_start(s->base);
 		mask_signals(SIG_UNBLOCK);
 		event_base_dispatch(s->base);
+		notify_end(alive);
 		rc = s->failed ? -1 : 0;
 		if (s->failed)
 			*e = s->err;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/notify.h"
 #include "flowrecv/line.h"
 
 _Static_assert(INBOX_HEADER >= (int)DATAGRAM_HEADER_MAX &&
@@ -436,7 +437,11 @@ receiver_clear(struct receiver *r)
 int
 receiver_run(struct receiver *r, struct err *e)
 {
-	if (event_base_dispatch(r->base) < 0)
+	struct event *alive = notify_start(r->base);
+	int rc = event_base_dispatch(r->base);
+
+	notify_end(alive);
+	if (rc < 0)
 		return err_set(e, "the event loop failed");
 	if (!r->failed)
 		return 0;
