@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -97,8 +98,9 @@ parse_where(struct binding *b, char *text, uint16_t *port, struct err *e)
 	return parse_address(b, host, *port, e);
 }
 
-int
-binding_parse(struct binding *b, const char *text, struct err *e)
+/* [NAME=][ADDRESS:]PORT. */
+static int
+parse(struct binding *b, const char *text, struct err *e)
 {
 	char copy[BINDING_NAME_MAX + BINDING_WHERE_MAX];
 	char *name = copy, *where;
@@ -121,6 +123,22 @@ binding_parse(struct binding *b, const char *text, struct err *e)
 		name = digits;
 	}
 	return binding_rename(b, name, e);
+}
+
+struct binding *
+binding_new(const char *text, struct err *e)
+{
+	struct binding *b = malloc(sizeof(*b));
+
+	if (!b) {
+		err_set(e, "out of memory");
+		return NULL;
+	}
+	if (parse(b, text, e) != 0) {
+		free(b);
+		return NULL;
+	}
+	return b;
 }
 
 static socklen_t
@@ -224,6 +242,14 @@ binding_close(struct binding *b)
 		close(b->fd);
 	b->readable = b->pause = NULL;
 	b->fd = -1;
+}
+
+void
+binding_free(struct binding *b)
+{
+	if (b)
+		binding_close(b);
+	free(b);
 }
 
 uint64_t

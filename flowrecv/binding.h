@@ -18,7 +18,7 @@
 #include "common/datagram.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "flowrecv/outqueue.h"
+#include "flowrecv/tally.h"
 
 enum { BINDING_WHERE_MAX = 80 };
 
@@ -41,7 +41,9 @@ struct binding {
 };
 
 /* Reads TEXT; without a name the name is the port.  Opens nothing. */
-int binding_parse(struct binding *, const char *text, struct err *);
+struct binding *binding_new(const char *text, struct err *);
+/* Closes it; takes NULL. */
+void binding_free(struct binding *);
 int binding_rename(struct binding *, const char *name, struct err *);
 
 /* A name is 1 to 63 letters, digits, dots, dashes and underscores. */
@@ -50,7 +52,7 @@ int binding_name_check(const char *name, struct err *);
 /* Opens the socket with a receive buffer of BUFFER bytes or what the kernel
  * grants. */
 int binding_open(struct binding *, size_t buffer, struct err *);
-/* Frees events and closes the socket. */
+/* Frees events and closes the socket; what was counted stays. */
 void binding_close(struct binding *);
 
 /* Asks the kernel what it dropped: adds to kernel_drops and returns the new

@@ -105,7 +105,7 @@ outqueue_add(struct outqueue *q, struct tally *t, const void *p, size_t len)
 	q->fresh_bytes += len;
 	q->marks[q->nfresh] = (struct mark){t, q->fresh_bytes};
 	q->nfresh++;
-	t->queued++;
+	tally_queued(t);
 }
 
 static struct chunk *
@@ -199,10 +199,8 @@ outqueue_flush(struct outqueue *q, struct err *e)
 		w = write_iov(q, q->iov, q->nfresh, e);
 	if (w > 0)
 		done = (size_t)w;
-	for (; i < q->nfresh && q->marks[i].end <= done; i++) {
-		q->marks[i].tally->queued--;
-		q->marks[i].tally->sent++;
-	}
+	for (; i < q->nfresh && q->marks[i].end <= done; i++)
+		tally_sent(q->marks[i].tally);
 	rc = w < 0 ? -1 : keep_fresh(q, i, done, e);
 	q->nfresh = q->fresh_bytes = 0;
 	if (rc == 0 && q->patient && outqueue_waits(q))
@@ -257,8 +255,7 @@ advance(struct outqueue *q, size_t done)
 		done -= f.len - c->written;
 		c->written = 0;
 		c->start += frame_size(f.len);
-		f.tally->queued--;
-		f.tally->sent++;
+		tally_sent(f.tally);
 	}
 }
 

@@ -9,7 +9,7 @@
  * Whoever adds asks outqueue_fits() first and drops what does not fit, so a
  * datagram that was added is never lost while the reader lives.  A datagram
  * is queued from outqueue_add() until its last byte is written; its tally says
- * so at any moment: received = dropped + queued + sent.
+ * so at any moment.
  */
 #ifndef FLOWRECV_OUTQUEUE_H
 #define FLOWRECV_OUTQUEUE_H
@@ -20,14 +20,7 @@
 #include <sys/uio.h>
 
 #include "common/err.h"
-
-/* Datagrams of one origin, counted. */
-struct tally {
-	uint64_t received;
-	uint64_t dropped; /* for want of room in the queue */
-	uint64_t queued;
-	uint64_t sent;
-};
+#include "flowrecv/tally.h"
 
 enum { OUTQUEUE_FRESH = 512 }; /* datagrams between two flushes */
 

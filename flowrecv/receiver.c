@@ -13,7 +13,9 @@
 
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/text.h"
 #include "flowrecv/line.h"
+#include "flowrecv/report.h"
 
 _Static_assert(INBOX_HEADER >= (int)DATAGRAM_HEADER_MAX &&
 		   INBOX_HEADER >= (int)LINE_BYTES_MAX,
@@ -35,6 +37,15 @@ enum {
 
 static const struct timeval refill_time = {.tv_usec = REFILL_US};
 static const struct timeval watch_time = {.tv_sec = WATCH_S};
+
+static int64_t
+now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
 
 static void
 fail(struct receiver *r)
@@ -78,18 +89,59 @@ has_room(struct receiver *r, size_t len)
 	return outqueue_fits(&r->out, len);
 }
 
+static void
+log_refused(struct receiver *r, const struct binding *b,
+	    const struct datagram *d)
+{
+	char who[TEXT_MAX + 1];
+
+	who[text_ip(who, d->addr)] = '\0';
+	log_limited(&r->refuse_log, "%s: %s is refused: it is in no --allow",
+		    b->name, who);
+}
+
+/* Counts D as received.  Whether its exporter may send; *T is where the rest
+ * is counted. */
+static bool
+admit(struct receiver *r, struct binding *b, const struct datagram *d,
+      struct tally **t)
+{
+	struct exporter *x = exporters_get(&r->exporters, b, d);
+	bool allowed;
+
+	if (x && !x->fresh) {
+		allowed = x->allowed;
+	} else {
+		allowed = !r->allow || allow_has(r->allow, d->addr);
+		if (!allowed)
+			log_refused(r, b, d);
+	}
+	if (x) {
+		x->allowed = allowed;
+		x->fresh = false;
+	}
+	*t = x ? &x->tally : &b->tally;
+	tally_received(*t);
+	if (!allowed)
+		tally_refused(*t);
+	return allowed;
+}
+
 static int
 take(struct receiver *r, struct binding *b, struct datagram *d)
 {
-	int room = has_room(r, DATAGRAM_HEADER_MAX + d->len);
+	struct tally *t;
 	const char *p;
 	size_t len;
+	int room;
 
+	if (!admit(r, b, d, &t))
+		return 0;
+	room = has_room(r, DATAGRAM_HEADER_MAX + d->len);
 	if (room < 0)
 		return -1;
-	b->tally.received++;
 	if (!room) {
-		b->tally.dropped++;
+		tally_dropped(t);
 		log_limited(&b->drop_log,
 			    "%s: the reader is too slow: %" PRIu64
 			    " datagrams dropped so far",
@@ -98,7 +150,7 @@ take(struct receiver *r, struct binding *b, struct datagram *d)
 	}
 	d->number = ++r->number;
 	p = put_header(r, d, &len);
-	outqueue_add(&r->out, &b->tally, p, len);
+	outqueue_add(&r->out, t, p, len);
 	return 0;
 }
 
@@ -258,7 +310,6 @@ static void
 stop(evutil_socket_t signo, short what, void *arg)
 {
 	struct receiver *r = arg;
-	struct timespec ts;
 
 	(void)signo;
 	(void)what;
@@ -267,8 +318,7 @@ stop(evutil_socket_t signo, short what, void *arg)
 		fail(r);
 		return;
 	}
-	clock_gettime(CLOCK_REALTIME, &ts);
-	r->stop_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	r->stop_us = now_us();
 	r->stopping = true;
 	for (struct binding *b = r->bindings; b; b = b->next) {
 		event_del(b->readable);
@@ -282,34 +332,7 @@ report(evutil_socket_t signo, short what, void *arg)
 {
 	(void)signo;
 	(void)what;
-	receiver_report(arg);
-}
-
-void
-receiver_report(struct receiver *r)
-{
-	for (struct binding *b = r->bindings; b; b = b->next) {
-		const struct tally *t = &b->tally;
-
-		binding_kernel_drops(b);
-		log_line("%s: received %" PRIu64 ", queue-dropped %" PRIu64
-			 ", queued %" PRIu64 ", sent %" PRIu64
-			 ", kernel-dropped %" PRIu64,
-			 b->name, t->received, t->dropped, t->queued, t->sent,
-			 b->kernel_drops);
-	}
-}
-
-bool
-receiver_lost(struct receiver *r)
-{
-	bool lost = false;
-
-	for (struct binding *b = r->bindings; b; b = b->next) {
-		binding_kernel_drops(b);
-		lost = lost || b->kernel_drops > 0 || b->tally.dropped > 0;
-	}
-	return lost;
+	report_log(arg, true);
 }
 
 int
@@ -327,6 +350,7 @@ receiver_add(struct receiver *r, struct binding *b, struct err *e)
 
 	b->owner = r;
 	b->next = NULL;
+	b->tally.of = &r->total;
 	b->readable = event_new(r->base, b->fd, EV_READ, binding_ready, b);
 	b->pause = evtimer_new(r->base, binding_ready, b);
 	if (!b->readable || !b->pause ||
@@ -338,6 +362,57 @@ receiver_add(struct receiver *r, struct binding *b, struct err *e)
 		at = &(*at)->next;
 	*at = b;
 	return 0;
+}
+
+struct binding *
+receiver_find(struct receiver *r, const char *name)
+{
+	struct binding *b = r->bindings;
+
+	while (b && strcmp(b->name, name) != 0)
+		b = b->next;
+	return b;
+}
+
+/* Frees those that left of which nothing is queued any more. */
+static void
+reap(struct receiver *r)
+{
+	struct binding **at = &r->leaving, *b;
+
+	while ((b = *at)) {
+		if (b->tally.queued > 0) {
+			at = &b->next;
+			continue;
+		}
+		*at = b->next;
+		exporters_forget(&r->exporters, b);
+		binding_free(b);
+	}
+}
+
+void
+receiver_remove(struct receiver *r, struct binding *b)
+{
+	struct binding **at = &r->bindings;
+	int64_t now = now_us(), last = 0;
+	int n;
+
+	do
+		n = receive(r, b, &last);
+	while (n == INBOX_SLOTS && last < now);
+	if (n < 0)
+		fail(r);
+	update_output(r);
+	binding_kernel_drops(b);
+	r->kernel_drops += b->kernel_drops;
+	while (*at != b)
+		at = &(*at)->next;
+	*at = b->next;
+	binding_close(b);
+	b->next = r->leaving;
+	r->leaving = b;
+	reap(r);
 }
 
 static int
@@ -403,6 +478,7 @@ receiver_init(struct receiver *r, int fd, size_t queue, struct err *e)
 	if (!r->base)
 		return err_set(e, "no event loop");
 	if (receiver_identity(&r->stream, e) != 0 ||
+	    exporters_init(&r->exporters, e) != 0 ||
 	    inbox_init(&r->inbox, e) != 0 ||
 	    outqueue_init(&r->out, fd, queue, e) != 0 || add_output(r, e) != 0)
 		return -1;
@@ -416,9 +492,23 @@ free_event(struct event *ev)
 		event_free(ev);
 }
 
+static void
+free_bindings(struct binding *b)
+{
+	struct binding *next;
+
+	for (; b; b = next) {
+		next = b->next;
+		binding_free(b);
+	}
+}
+
 void
 receiver_clear(struct receiver *r)
 {
+	free_bindings(r->bindings);
+	free_bindings(r->leaving);
+	exporters_clear(&r->exporters);
 	free_event(r->writable);
 	free_event(r->refill);
 	free_event(r->gone);
@@ -431,7 +521,7 @@ receiver_clear(struct receiver *r)
 	if (r->base)
 		event_base_free(r->base);
 	r->base = NULL;
-	r->bindings = NULL;
+	r->bindings = r->leaving = NULL;
 }
 
 int

@@ -22,13 +22,21 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "flowrecv/allow.h"
 #include "flowrecv/binding.h"
+#include "flowrecv/exporter.h"
 #include "flowrecv/inbox.h"
 #include "flowrecv/outqueue.h"
 
 struct receiver {
 	struct event_base *base;
-	struct binding *bindings; /* a list; each is the caller's */
+	struct binding *bindings; /* open; a list, in the order of opening */
+	struct binding *leaving;  /* closed; some of theirs is still queued */
+	struct tally total;	  /* of all that ever were */
+	uint64_t kernel_drops;	  /* of those that are closed */
+	struct exporters exporters;
+	const struct allow *allow; /* the caller's; NULL: everyone */
+	struct log_limit refuse_log;
 	struct inbox inbox;
 	struct outqueue out;
 	uint64_t stream, number;
@@ -45,19 +53,19 @@ struct receiver {
 /* Everything goes to FD; at most QUEUE bytes may wait for its reader.  From
  * here on signals are caught. */
 int receiver_init(struct receiver *, int fd, size_t queue, struct err *);
-/* After its bindings were closed. */
+/* Frees its bindings too. */
 void receiver_clear(struct receiver *);
 
-/* B is open and stays where it is until it is closed, after the run. */
+/* Takes B, which is open, over; if it fails B stays the caller's. */
 int receiver_add(struct receiver *, struct binding *b, struct err *);
+/* Closes it when what has arrived until now is taken; frees it when that is
+ * sent. */
+void receiver_remove(struct receiver *, struct binding *b);
+/* The open one of that name; NULL: none. */
+struct binding *receiver_find(struct receiver *, const char *name);
 
 /* Runs until a signal ends it.  0: all that was received was handed on. */
 int receiver_run(struct receiver *, struct err *);
-
-/* One line per binding on stderr. */
-void receiver_report(struct receiver *);
-/* Whether the queue or the kernel dropped anything. */
-bool receiver_lost(struct receiver *);
 
 /* A new identity for a stream. */
 int receiver_identity(uint64_t *stream, struct err *);

@@ -91,9 +91,18 @@ def test_sizes(_):
                 "not between 4096 and 1073741824")
 
 
+def test_networks(_):
+    """what is no network"""
+    for text in "x", "10.0.0.0/33", "10/8", "::/129", "10.0.0.0/", "1.2.3":
+        check_usage(["--allow", text, "9"], f"--allow: '{text}' is no network: "
+                    "192.0.2.0/24, 2001:db8::/32 or an address")
+    check_usage(["--allow", ",", "9"],
+                "--allow: a list of networks, as 192.0.2.0/24")
+
+
 def test_mixed(_):
     """options of one way of working with the other"""
-    text = "--read takes no ports, --queue or --receive-buffer"
+    text = "--read takes no ports, --allow, --queue or --receive-buffer"
     check_usage(["--read", "x", "9090"], text)
     check_usage(["--read", "x", "--queue", "1M"], text)
     text = ("--name and --port go with --read; a port to listen on is named "

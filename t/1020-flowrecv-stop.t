@@ -30,8 +30,9 @@ def drain(scratch, number):
     for name in "a", "b":
         tap.equal([d[7] for d in got if d[3] == name] == PAYLOADS, True,
                   "all payloads of " + name)
-        tap.equal(counters[name], {"received": 3000, "dropped": 0,
-                                   "queued": 0, "sent": 3000, "kernel": 0})
+        tap.equal(counters[name], {"received": 3000, "refused": 0,
+                                   "dropped": 0, "queued": 0, "sent": 3000,
+                                   "kernel": 0})
     tap.equal([d[2] for d in got] == list(range(1, 6001)), True, "numbers")
 
 
@@ -149,8 +150,8 @@ def test_counters(scratch):
             receiver.send(port, [b"x"])
             r.wait_received(n)
             tap.equal(r.ask()["default"],
-                      {"received": n, "dropped": 0, "queued": 0, "sent": n,
-                       "kernel": 0})
+                      {"received": n, "refused": 0, "dropped": 0, "queued": 0,
+                       "sent": n, "kernel": 0})
 
 
 def test_quiet(scratch):

@@ -151,7 +151,7 @@ def test_lost_is_said(scratch):
     p.send_signal(signal.SIGTERM)
     tap.equal(p.wait(timeout=30), 0, "exit status")
     line = receiver.LINE.match((scratch / "err").read_text().splitlines()[-1])
-    tap.equal(int(line[2]) + int(line[6]), 1000, "received and dropped")
+    tap.equal(int(line["received"]) + int(line["kernel"]), 1000, "received and dropped")
 
 
 tap.main(globals())

@@ -13,8 +13,14 @@ import msgpack
 import netflow
 import tap
 
-LINE = re.compile(r"flowrecv: (\S+): received (\d+), queue-dropped (\d+), "
-                  r"queued (\d+), sent (\d+), kernel-dropped (\d+)$")
+TALLY = ("received", "refused", "dropped", "queued", "sent")
+LINE = re.compile(r"flowrecv: (\S+|closed ports): received (?P<received>\d+), "
+                  r"refused (?P<refused>\d+), queue-dropped (?P<dropped>\d+), "
+                  r"queued (?P<queued>\d+), sent (?P<sent>\d+), "
+                  r"kernel-dropped (?P<kernel>\d+)$")
+EXPORTER = re.compile(r"flowrecv: (\S+) (\S+): received (\d+), refused (\d+), "
+                      r"queue-dropped (\d+), queued (\d+), sent (\d+)$")
+KNOWN = re.compile(r"flowrecv: exporters: known (\d+), evicted (\d+)$")
 
 
 def free_ports(n, host="127.0.0.1"):
@@ -105,25 +111,35 @@ class Receiver:
         self.kill(signal.SIGCONT)
 
     def counters(self):
-        """Of each binding: received, dropped, queued, sent, kernel."""
+        """Of each binding: received, refused, dropped, queued, sent, kernel.
+        """
         found = {}
         for line in self.said().splitlines():
             m = LINE.match(line)
             if m:
-                found[m[1]] = dict(zip(
-                    ("received", "dropped", "queued", "sent", "kernel"),
-                    map(int, m.groups()[1:])))
+                found[m[1]] = {k: int(n) for k, n in m.groupdict().items()}
         for name, c in found.items():
-            tap.equal(c["dropped"] + c["queued"] + c["sent"], c["received"],
-                      "dropped + queued + sent of " + name)
+            tap.equal(c["refused"] + c["dropped"] + c["queued"] + c["sent"],
+                      c["received"], "the sum of its parts, of " + name)
         return found
+
+    def exporters(self):
+        """The same of each (binding, address), without kernel, as last said;
+        and how many are known, how many were evicted."""
+        lines = self.said().splitlines()
+        known = [m for m in map(KNOWN.match, lines) if m][-1]
+        found = {}
+        for m in filter(None, map(EXPORTER.match, lines)):
+            found[m[1], m[2]] = dict(zip(TALLY, map(int, m.groups()[2:])))
+        return found, int(known[1]), int(known[2])
 
     def ask(self):
         """The counters at this moment."""
         before = len(self.said())
         self.kill(signal.SIGUSR1)
-        netflow.wait_for(lambda: "received" in self.said()[before:] and
-                   self.said().endswith("\n"), "an answer to SIGUSR1")
+        netflow.wait_for(lambda: "\nflowrecv: exporters: " in
+                         self.said()[before:] and self.said().endswith("\n"),
+                         "an answer to SIGUSR1")
         return self.counters()
 
     def wait_received(self, n):

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The command line.
+ */
+#ifndef FLOWRECV_OPTIONS_H
+#define FLOWRECV_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flowrecv/allow.h"
+
+enum { PORTS_BYTES = 65536 / 8 };
+
+struct options {
+	uint64_t queue, buffer;
+	const char *read, *name;
+	uint8_t ports[PORTS_BYTES]; /* bitmap, used if some_ports */
+	bool some_ports;
+	bool verbose, live; /* live: an option that --read has no use for */
+	struct allow allow;
+	char **bindings;
+	size_t nbindings;
+};
+
+/* Exits where it is wrong, and for --help and --version. */
+void options_read(struct options *, int argc, char **argv);
+void options_clear(struct options *);
+
+#endif
