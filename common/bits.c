@@ -40,20 +40,47 @@ greatest(const uint32_t *v, size_t n)
 	return bits_greatest_body(v, n);
 }
 
+static size_t
+merge32(uint32_t *out, size_t n, const uint32_t *code, uint32_t escaped,
+	const uint32_t *dict, const uint32_t *rest)
+{
+	return bits_merge32_body(out, n, code, escaped, dict, rest);
+}
+
+static size_t
+merge64(uint64_t *out, size_t n, const uint32_t *code, uint32_t escaped,
+	const uint64_t *dict, const uint64_t *rest)
+{
+	return bits_merge64_body(out, n, code, escaped, dict, rest);
+}
+
+static size_t
+select_rows(const uint8_t *mask, const uint32_t *sel, size_t n, uint32_t *out)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		out[k] = sel ? sel[i] : (uint32_t)i;
+		k += mask[i];
+	}
+	return k;
+}
+
 static void
 scan(const uint64_t *v, size_t n, struct bits_scan *s)
 {
 	bits_scan_body(v, n, s);
 }
 
-const struct bits_ops bits_plain = {unpack32, unpack64, affine32, greatest,
-				    scan};
+const struct bits_ops bits_plain = {
+    unpack32, unpack64, affine32, greatest, merge32, merge64, select_rows, scan,
+};
 
 const struct bits_ops *
 bits_ops(void)
 {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2"))
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
 		return &bits_avx2;
 #endif
 	return &bits_plain;

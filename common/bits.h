@@ -38,6 +38,24 @@ struct bits_ops {
 			 uint64_t scale, uint64_t *out);
 	void (*affine32)(uint32_t *, size_t n, uint32_t base, uint32_t scale);
 	uint32_t (*greatest)(const uint32_t *, size_t n); /* 0 of none */
+	/*
+	 * out[i] = code[i] < escaped ? dict[code[i]] : the next of REST; no
+	 * code is above ESCAPED.  Dict has a value for that too, whichever,
+	 * and REST has room for n + 8 values, of which there are as many as
+	 * are escaped.  Returns how many those are.  May write 7 past n.
+	 */
+	size_t (*merge32)(uint32_t *out, size_t n, const uint32_t *code,
+			  uint32_t escaped, const uint32_t *dict,
+			  const uint32_t *rest);
+	size_t (*merge64)(uint64_t *out, size_t n, const uint32_t *code,
+			  uint32_t escaped, const uint64_t *dict,
+			  const uint64_t *rest);
+	/*
+	 * The values of SEL (NULL: 0, 1, 2 ...) whose byte in MASK is 1, the
+	 * others being 0: their number.  OUT has room for n + 8, or is SEL.
+	 */
+	size_t (*select)(const uint8_t *mask, const uint32_t *sel, size_t n,
+			 uint32_t *out);
 	/* n is 1 at least. */
 	void (*scan)(const uint64_t *v, size_t n, struct bits_scan *);
 };

@@ -5,6 +5,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <stdbool.h>
 
 #define AVX2 __attribute__((target("avx2,bmi,bmi2")))
 
@@ -103,13 +104,152 @@ greatest(const uint32_t *v, size_t n)
 	return bits_greatest_body(v, n);
 }
 
+/* Bytes of all ones where a bit of M is set. */
+AVX2 static inline uint64_t
+bytes_of(unsigned m)
+{
+	return _pdep_u64(m, UINT64_C(0x0101010101010101)) * 255;
+}
+
+#define IN_ORDER UINT64_C(0x0706050403020100)
+
+/* Lanes set in M take the values of V in turn, from the first. */
+AVX2 static inline __m256i
+spread32(__m256i v, unsigned m)
+{
+	uint64_t from = _pdep_u64(IN_ORDER, bytes_of(m));
+	__m128i lanes = _mm_cvtsi64_si128((long long)from);
+
+	return _mm256_permutevar8x32_epi32(v, _mm256_cvtepu8_epi32(lanes));
+}
+
+/* The same of four wide lanes. */
+AVX2 static inline __m256i
+spread64(__m256i v, unsigned m)
+{
+	uint64_t from = _pdep_u64(IN_ORDER, bytes_of(m));
+	__m128i low = _mm_cvtsi64_si128((long long)from);
+	__m256i lanes = _mm256_cvtepu8_epi64(low);
+
+	lanes = _mm256_add_epi64(lanes, lanes);
+	lanes = _mm256_or_si256(lanes, _mm256_slli_epi64(lanes, 32));
+	lanes = _mm256_or_si256(lanes, _mm256_set1_epi64x(1LL << 32));
+	return _mm256_permutevar8x32_epi32(v, lanes);
+}
+
+/* The entries up to LAST, below 8. */
+AVX2 static inline __m256i
+load_first(const uint32_t *dict, uint32_t last)
+{
+	uint32_t v[8] = {0};
+
+	memcpy(v, dict, (last + 1) * sizeof(v[0]));
+	return _mm256_loadu_si256((const __m256i *)v);
+}
+
+/* Entries of a dictionary; a short one is in a register. */
+AVX2 static inline __m256i
+entries32(const uint32_t *dict, __m256i first, bool few, __m256i code)
+{
+	if (few)
+		return _mm256_permutevar8x32_epi32(first, code);
+	return _mm256_i32gather_epi32((const int *)dict, code, 4);
+}
+
+AVX2 static size_t
+merge32(uint32_t *out, size_t n, const uint32_t *code, uint32_t escaped,
+	const uint32_t *dict, const uint32_t *rest)
+{
+	const uint32_t *start = rest;
+	bool few = escaped < 8;
+	__m256i first = _mm256_setzero_si256();
+	__m256i last = _mm256_set1_epi32((int)escaped);
+	size_t i = 0;
+
+	if (few)
+		first = load_first(dict, escaped);
+	for (; i + 8 <= n; i += 8) {
+		__m256i c = _mm256_loadu_si256((const __m256i *)(code + i));
+		__m256i is = _mm256_cmpeq_epi32(c, last);
+		unsigned m =
+		    (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(is));
+		__m256i x = entries32(dict, first, few, c);
+		__m256i y = _mm256_loadu_si256((const __m256i *)rest);
+
+		x = _mm256_blendv_epi8(x, spread32(y, m), is);
+		_mm256_storeu_si256((__m256i *)(out + i), x);
+		rest += __builtin_popcount(m);
+	}
+	rest +=
+	    bits_merge32_body(out + i, n - i, code + i, escaped, dict, rest);
+	return (size_t)(rest - start);
+}
+
+AVX2 static size_t
+merge64(uint64_t *out, size_t n, const uint32_t *code, uint32_t escaped,
+	const uint64_t *dict, const uint64_t *rest)
+{
+	const uint64_t *start = rest;
+	__m128i last = _mm_set1_epi32((int)escaped);
+	size_t i = 0;
+
+	for (; i + 4 <= n; i += 4) {
+		__m128i c = _mm_loadu_si128((const __m128i *)(code + i));
+		__m128i is = _mm_cmpeq_epi32(c, last);
+		unsigned m = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(is));
+		__m256i x =
+		    _mm256_i32gather_epi64((const long long *)dict, c, 8);
+		__m256i y = _mm256_loadu_si256((const __m256i *)rest);
+
+		x = _mm256_blendv_epi8(x, spread64(y, m),
+				       _mm256_cvtepi32_epi64(is));
+		_mm256_storeu_si256((__m256i *)(out + i), x);
+		rest += __builtin_popcount(m);
+	}
+	rest +=
+	    bits_merge64_body(out + i, n - i, code + i, escaped, dict, rest);
+	return (size_t)(rest - start);
+}
+
+AVX2 static size_t
+select_rows(const uint8_t *mask, const uint32_t *sel, size_t n, uint32_t *out)
+{
+	__m256i row = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+	size_t i = 0, k = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t bytes = bits_load64(mask + i);
+		uint64_t from = _pext_u64(IN_ORDER, bytes * 255);
+		__m256i v = row;
+
+		row = _mm256_add_epi32(row, _mm256_set1_epi32(8));
+		if (!bytes)
+			continue;
+		if (sel)
+			v = _mm256_loadu_si256((const __m256i *)(sel + i));
+		v = _mm256_permutevar8x32_epi32(
+		    v,
+		    _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)from)));
+		_mm256_storeu_si256((__m256i *)(out + k), v);
+		k += (size_t)__builtin_popcountll(bytes);
+	}
+	for (; i < n; i++) {
+		uint32_t at = sel ? sel[i] : (uint32_t)i;
+
+		out[k] = at;
+		k += mask[i];
+	}
+	return k;
+}
+
 AVX2 static void
 scan(const uint64_t *v, size_t n, struct bits_scan *s)
 {
 	bits_scan_body(v, n, s);
 }
 
-const struct bits_ops bits_avx2 = {unpack32, unpack64, affine32, greatest,
-				   scan};
+const struct bits_ops bits_avx2 = {
+    unpack32, unpack64, affine32, greatest, merge32, merge64, select_rows, scan,
+};
 
 #endif

@@ -25,6 +25,8 @@ bits_load64(const uint8_t *p)
 BITS_BODY void
 bits_affine32_body(uint32_t *v, size_t n, uint32_t base, uint32_t scale)
 {
+	if (scale == 1 && base == 0)
+		return;
 	if (scale == 1)
 		for (size_t i = 0; i < n; i++)
 			v[i] += base;
@@ -73,6 +75,30 @@ bits_wide64_body(const uint8_t *in, size_t n, unsigned w, uint64_t base,
 		out[i] = base + scale * (x & mask);
 	}
 }
+
+/* Which rows are escaped cannot be foreseen, so there is no branch on it: both
+ * values are read and one is taken. */
+#define BITS_MERGE(name, type)                                              \
+	BITS_BODY size_t name(type *out, size_t n, const uint32_t *code,    \
+			      uint32_t escaped, const type *dict,           \
+			      const type *rest)                             \
+	{                                                                   \
+		const type *start = rest;                                   \
+                                                                            \
+		for (size_t i = 0; i < n; i++) {                            \
+			type x = dict[code[i]], y = *rest;                  \
+			/* all ones below, 0 when escaped; not written as   \
+			 * ==, of which a compiler makes a branch */        \
+			int64_t below = ((int64_t)code[i] - escaped) >> 63; \
+                                                                            \
+			out[i] = y ^ ((x ^ y) & (type)below);               \
+			rest += 1 + below;                                  \
+		}                                                           \
+		return (size_t)(rest - start);                              \
+	}
+
+BITS_MERGE(bits_merge32_body, uint32_t)
+BITS_MERGE(bits_merge64_body, uint64_t)
 
 BITS_BODY void
 bits_scan_body(const uint64_t *v, size_t n, struct bits_scan *s)

@@ -412,43 +412,7 @@ linear(struct decoder *d, size_t n, struct out o)
 	return 0;
 }
 
-/* Which rows are escaped cannot be foreseen, so there is no branch on it: both
- * values are read and one is taken: rest has room for as many as there are
- * rows.  Returns how many were escaped. */
-static size_t
-merge64(uint64_t *out, size_t n, const uint32_t *code, uint32_t escaped,
-	const uint64_t *dict, const uint64_t *rest)
-{
-	const uint64_t *start = rest;
-
-	for (size_t i = 0; i < n; i++) {
-		uint64_t x = dict[code[i]], y = *rest;
-		/* all ones below, 0 when escaped; not written as ==, of which
-		 * a compiler makes a branch */
-		int64_t below = ((int64_t)code[i] - escaped) >> 63;
-
-		out[i] = y ^ ((x ^ y) & (uint64_t)below);
-		rest += 1 + below;
-	}
-	return (size_t)(rest - start);
-}
-
-static size_t
-merge32(uint32_t *out, size_t n, const uint32_t *code, uint32_t escaped,
-	const uint32_t *dict, const uint32_t *rest)
-{
-	const uint32_t *start = rest;
-
-	for (size_t i = 0; i < n; i++) {
-		uint32_t x = dict[code[i]], y = *rest;
-		int64_t below = ((int64_t)code[i] - escaped) >> 63;
-
-		out[i] = y ^ ((x ^ y) & (uint32_t)below);
-		rest += 1 + below;
-	}
-	return (size_t)(rest - start);
-}
-
+/* Rest has room for as many as there are rows: see bits_ops.merge32. */
 static int
 escape(struct decoder *d, size_t n, struct out o)
 {
@@ -462,11 +426,11 @@ escape(struct decoder *d, size_t n, struct out o)
 	if (d->ops->greatest(code.p, n) > entries)
 		return decode_fail(d, "a code past the dictionary");
 	if (o.wide)
-		found =
-		    merge64(o.p, n, code.p, (uint32_t)entries, dict.p, rest.p);
+		found = d->ops->merge64(o.p, n, code.p, (uint32_t)entries,
+					dict.p, rest.p);
 	else
-		found =
-		    merge32(o.p, n, code.p, (uint32_t)entries, dict.p, rest.p);
+		found = d->ops->merge32(o.p, n, code.p, (uint32_t)entries,
+					dict.p, rest.p);
 	return found == e ? 0
 			  : decode_fail(d, "escaped values that do not add up");
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bits.h"
 #include "common/text.h"
 
 enum pred_kind { PRED_RANGES, PRED_NULL, PRED_EXPR, PRED_AND, PRED_OR };
@@ -606,33 +607,16 @@ run(const struct pred *p, struct view *v, uint8_t *mask)
 	}
 }
 
-/* The selection becomes those of it whose mask is set. Reads and writes
- * sel_buf, never ahead of itself. */
+/* The selection becomes those of it whose mask is set. */
 static void
 select_rows(struct view *v, const uint8_t *mask)
 {
-	uint32_t *out = v->sel_buf, k = 0, n = v->nsel, i = 0;
+	size_t k = bits_ops()->select(mask, v->sel, v->nsel, v->sel_buf);
 
-	while (i < n) {
-		uint64_t eight;
-
-		/* Eight rows that all fail are the common case. */
-		if (i + 8 <= n) {
-			memcpy(&eight, mask + i, 8);
-			if (!eight) {
-				i += 8;
-				continue;
-			}
-		}
-		for (uint32_t end = i + 8 < n ? i + 8 : n; i < end; i++) {
-			out[k] = v->sel ? v->sel[i] : i;
-			k += mask[i];
-		}
-	}
-	if (k == n && !v->sel)
+	if (k == v->nsel)
 		return;
-	v->sel = out;
-	v->nsel = k;
+	v->sel = v->sel_buf;
+	v->nsel = (uint32_t)k;
 }
 
 int

@@ -253,6 +253,62 @@ START_TEST(test_unpack_agrees)
 }
 END_TEST
 
+/* Every number of entries that is treated apart, and codes of all kinds. */
+START_TEST(test_merge_agrees)
+{
+	static uint32_t code[1000 + 8], dict[256], rest[1000 + 8];
+	static uint32_t a[1000 + 8], b[1000 + 8];
+	static uint64_t wide_dict[256], wide_rest[1000 + 8];
+	static uint64_t c[1000 + 8], d[1000 + 8];
+
+	for (size_t i = 0; i < 256; i++)
+		dict[i] = (uint32_t)(wide_dict[i] = rnd() << 32 ^ rnd());
+	for (size_t i = 0; i < 1008; i++)
+		rest[i] = (uint32_t)(wide_rest[i] = rnd() << 32 ^ rnd());
+	for (size_t round = 0; round < 2000; round++) {
+		uint32_t last =
+		    (uint32_t)(round % 3 ? rnd() % 12 : rnd() % 256);
+		size_t n = rnd() % 1001, often = rnd() % 5;
+
+		for (size_t i = 0; i < n; i++)
+			code[i] = rnd() % 4 < often
+				      ? last
+				      : (uint32_t)(rnd() % (last + 1));
+		ck_assert_uint_eq(
+		    bits_plain.merge32(a, n, code, last, dict, rest),
+		    bits_ops()->merge32(b, n, code, last, dict, rest));
+		ck_assert_mem_eq(a, b, n * sizeof(*a));
+		ck_assert_uint_eq(
+		    bits_plain.merge64(c, n, code, last, wide_dict, wide_rest),
+		    bits_ops()->merge64(d, n, code, last, wide_dict,
+					wide_rest));
+		ck_assert_mem_eq(c, d, n * sizeof(*c));
+	}
+}
+END_TEST
+
+START_TEST(test_select_agrees)
+{
+	static uint8_t mask[1000];
+	static uint32_t a[1000 + 8], b[1000 + 8];
+
+	for (size_t round = 0; round < 2000; round++) {
+		size_t n = rnd() % 1001, often = rnd() % 18, k;
+
+		for (size_t i = 0; i < n; i++)
+			mask[i] = rnd() % 16 < often;
+		k = bits_plain.select(mask, NULL, n, a);
+		ck_assert_uint_eq(k, bits_ops()->select(mask, NULL, n, b));
+		ck_assert_mem_eq(a, b, k * sizeof(*a));
+		/* In place, over what was selected. */
+		n = k;
+		k = bits_plain.select(mask, a, n, a);
+		ck_assert_uint_eq(k, bits_ops()->select(mask, b, n, b));
+		ck_assert_mem_eq(a, b, k * sizeof(*a));
+	}
+}
+END_TEST
+
 START_TEST(test_scan_agrees)
 {
 	for (size_t n = 1; n < 3000; n += 1 + n / 7) {
@@ -320,6 +376,8 @@ main(void)
 	tcase_add_test(c, test_escape);
 	tcase_add_test(c, test_mixtures);
 	tcase_add_test(c, test_unpack_agrees);
+	tcase_add_test(c, test_merge_agrees);
+	tcase_add_test(c, test_select_agrees);
 	tcase_add_test(c, test_scan_agrees);
 	tcase_add_test(c, test_damage);
 	srunner_set_tap(r, "-");
