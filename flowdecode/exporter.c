@@ -7,7 +7,6 @@
 
 enum {
 	SLOTS_FIRST = 64,
-	GONE_MAX = 65536, /* evictions that are remembered for a state */
 	/* steps of a sequence number beyond these are a restart */
 	STEP_FORWARD = 1 << 24,
 	STEP_BACK = 1 << 14,

@@ -16,19 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flowdecode/bounds.h"
 #include "flowdecode/labels.h"
 #include "flowdecode/ledger.h"
 #include "flowdecode/plan.h"
 #include "flowdecode/sampling.h"
 #include "flowdecode/template.h"
 #include "flowdecode/waiting.h"
-
-enum {
-	EXPORTERS_MAX = 65536,
-	EXPORTERS_SETTLED = 49152,   /* of these, not on trial */
-	EXPORTERS_BYTES = 256 << 20, /* of the plans and names of all */
-	TRIAL_DATAGRAMS = 16,
-};
 
 struct exporter_key {
 	uint8_t addr[16]; /* v4 as mapped */

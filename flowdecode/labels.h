@@ -16,14 +16,13 @@
 
 #include "common/batch.h"
 #include "common/err.h"
+#include "flowdecode/bounds.h"
 #include "flowdecode/columns.h"
 #include "flowdecode/plan.h"
 
 enum {
-	LABELS_MAX = 65536,	/* of one exporter */
-	LABELS_BYTES = 8 << 20, /* of memory, of one exporter */
-	LABEL_TEXT = 255,	/* bytes of one */
-	LABEL_ID = 9,		/* bytes of a number, on the wire */
+	LABEL_TEXT = 255, /* bytes of one */
+	LABEL_ID = 9,	  /* bytes of a number, on the wire */
 };
 
 struct label;

@@ -54,11 +54,11 @@ struct piles *
 piles_new(uint64_t stream, const struct sink *sink)
 {
 	struct piles *ps = calloc(1, sizeof(*ps));
-	size_t slots = 2 * SHAPES_MAX;
+	size_t slots = 2 * PILE_SHAPES;
 
 	if (!ps)
 		return NULL;
-	ps->shapes = shapes_new(SHAPES_MAX);
+	ps->shapes = shapes_new(PILE_SHAPES);
 	ps->slots = calloc(slots, sizeof(*ps->slots));
 	ps->mask = slots - 1;
 	ps->sink = *sink;
@@ -220,7 +220,7 @@ renew(struct piles *ps, struct err *e)
 	while (ps->oldest)
 		if (close_pile(ps, ps->oldest, e) != 0)
 			return -1;
-	shapes = shapes_new(SHAPES_MAX);
+	shapes = shapes_new(PILE_SHAPES);
 	if (!shapes)
 		return err_set(e, "out of memory for a shape");
 	for (size_t i = 0; i <= ps->mask; i++) {
@@ -241,7 +241,7 @@ piles_get(struct piles *ps, const struct field *f, size_t n, struct pile **out,
 	size_t at;
 
 	if (shapes_get(ps->shapes, f, n, &s, e) != 0 &&
-	    (shapes_count(ps->shapes) < SHAPES_MAX || renew(ps, e) != 0 ||
+	    (shapes_count(ps->shapes) < PILE_SHAPES || renew(ps, e) != 0 ||
 	     shapes_get(ps->shapes, f, n, &s, e) != 0))
 		return -1;
 	for (at = s->id & ps->mask; ps->slots[at]; at = (at + 1) & ps->mask)

@@ -17,14 +17,9 @@
 
 #include "common/batch.h"
 #include "common/err.h"
+#include "flowdecode/bounds.h"
 
-enum {
-	PILE_ROWS = 4096,
-	PILE_AGE_MS = 100,
-	PILE_BYTES = 4 << 20,	/* of one batch */
-	PILES_OPEN = 256,	/* batches with memory */
-	PILES_BYTES = 96 << 20, /* of all batches */
-};
+enum { PILE_AGE_MS = 100 };
 
 /* Where full batches go. */
 struct sink {

@@ -24,12 +24,12 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "flowdecode/bounds.h"
 #include "flowdecode/columns.h"
 #include "flowdecode/pile.h"
 #include "flowdecode/reader.h"
 
 enum {
-	PLAN_FIELDS_MAX = 1000,
 	FIELD_VARIABLE = 65535,		      /* length */
 	PLAN_CELLS = 65536 + PLAN_FIELDS_MAX, /* of all records of a set,
 						     and of one that is cut */

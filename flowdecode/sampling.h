@@ -12,9 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flowdecode/bounds.h"
 #include "flowdecode/plan.h"
-
-enum { RATES_MAX = 4096 };
 
 struct rate {
 	uint64_t id;

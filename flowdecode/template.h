@@ -13,14 +13,10 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "flowdecode/bounds.h"
 #include "flowdecode/ledger.h"
 #include "flowdecode/plan.h"
 #include "flowdecode/reader.h"
-
-enum {
-	TEMPLATES_MAX = 4096,	   /* of one exporter */
-	TEMPLATES_BYTES = 8 << 20, /* of their plans */
-};
 
 struct template
 {

@@ -12,10 +12,16 @@
  *	6 AT BYTE		change a byte
  *	7			flush
  *	15 SECONDS		let time pass
- *	23 BYTES		let so much wait, in steps of 64
+ *	23 BYTES		as 39, and let so much wait, in steps of 64
  *	31			tell ports apart from here on
+ *	39			go on with a new decoder that takes in what
+ *				this one knows, as after a restart
+ *	47 WHO RATE		set the sampling rate of an exporter
+ *	55			no names from here on
+ *	63 ID N			a set of data of 16 * N bytes: small numbers
  *
- * What comes out is read to the last value, and the ledger must add up.
+ * What comes out is read to the last value; after each datagram the ledger
+ * must add up, and what is kept must be within its bounds.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +29,29 @@
 #include "common/text.h"
 #include "flowdecode/decoder.h"
 #include "flowdecode/reader.h"
+#include "flowdecode/saved.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-enum { ENOUGH = 64 << 10 }; /* bytes of datagrams for one input */
+enum {
+	ENOUGH = 64 << 10, /* bytes of datagrams for one input */
+	WAIT = 4 << 10,
+	WAIT_LONG = 60000,
+};
+
+struct world {
+	struct decoder *d;
+	uint64_t rows; /* that it gave */
+	int64_t now_ms, time_us;
+	size_t wait;
+	uint8_t who; /* sends the datagram in the making */
+	bool ports, nameless;
+	struct rate_of {
+		uint8_t addr[16];
+		uint32_t rate;
+	} rates[4];
+	size_t rates_n;
+};
 
 static uint8_t wire[65535];
 static size_t len;
@@ -120,29 +145,121 @@ begin(uint8_t version)
 }
 
 static void
-give(struct decoder *d, uint8_t who)
+address_of(uint8_t who, uint8_t addr[16])
 {
-	struct datagram dg = {
-	    .time_us = 1, .port = who, .binding = "fuzz", .binding_len = 4};
+	memset(addr, 0, 16);
+	if (who & 1)
+		memset(addr + 10, 0xff, 2);
+	addr[15] = who >> 1 & 7;
+}
+
+static struct decoder *
+new_decoder(struct world *w)
+{
+	struct sink sink = {
+	    .ctx = &w->rows, .batch = take_batch, .commit = take_commit};
+	struct decoder *d = decoder_new(1, &sink);
+	struct err e;
+
+	must(d != NULL);
+	w->rows = 0;
+	decoder_wait(d, w->wait, WAIT_LONG);
+	decoder_scope(d, w->ports);
+	decoder_names(d, !w->nameless);
+	for (size_t i = 0; i < w->rates_n; i++)
+		must(decoder_configure_rate(d, w->rates[i].addr,
+					    w->rates[i].rate) == 0);
+	must(decoder_tick(d, w->now_ms, &e) == 0);
+	return d;
+}
+
+static void
+check_ledger(const struct ledger *l)
+{
+	must(l->n[LEDGER_SETS] ==
+	     l->n[LEDGER_SETS_DECODED] + l->n[LEDGER_SETS_OPTIONS] +
+		 l->n[LEDGER_SETS_TEMPLATES] + l->n[LEDGER_SETS_WAITING] +
+		 l->n[LEDGER_SETS_EXPIRED] + l->n[LEDGER_SETS_MALFORMED]);
+}
+
+/* What must hold at any moment. */
+static void
+check(const struct world *w)
+{
+	struct exporters *es = decoder_known(w->d).exporters;
+	struct exporter *x = NULL;
+	struct ledger total;
+	size_t n = 0;
+
+	decoder_total(w->d, &total);
+	check_ledger(&total);
+	while ((x = exporters_next(es, x))) {
+		check_ledger(&x->ledger);
+		must(x->waiter.n == x->ledger.n[LEDGER_SETS_WAITING]);
+		must(x->templates.n <= TEMPLATES_MAX);
+		must(x->sampling.samplers.n <= RATES_MAX);
+		must(x->labels.n <= LABELS_MAX);
+		n++;
+	}
+	must(n == exporters_count(es) && n <= EXPORTERS_MAX);
+	must(decoder_waiting_bytes(w->d) <= w->wait);
+	must(decoder_shapes(w->d) <= PILE_SHAPES);
+}
+
+static void
+give(struct world *w)
+{
+	struct datagram dg = {.time_us = ++w->time_us,
+			      .port = w->who,
+			      .binding = "fuzz",
+			      .binding_len = 4};
 	uint8_t *exact = malloc(len + 1);
 	struct err e;
 
 	must(exact != NULL);
-	if (len >= 4 && wire[1] == 10 && !(who & 0x80)) {
+	if (len >= 4 && wire[1] == 10 && !(w->who & 0x80)) {
 		wire[2] = (uint8_t)(len >> 8);
 		wire[3] = (uint8_t)len;
 	}
 	memcpy(exact, wire, len);
-	if (who & 1)
-		memset(dg.addr + 10, 0xff, 2);
-	dg.addr[15] = who >> 1 & 3;
+	address_of(w->who, dg.addr);
 	dg.payload = exact;
 	dg.len = len;
-	must(decoder_datagram(d, &dg, &e) == 0);
+	must(decoder_datagram(w->d, &dg, &e) == 0);
 	free(exact);
+	check(w);
 }
 
-/* Element and length: mostly those that mean something. */
+/* All is out, and counted. */
+static void
+finish(struct world *w)
+{
+	struct ledger total;
+	struct err e;
+
+	must(decoder_flush(w->d, &e) == 0);
+	decoder_total(w->d, &total);
+	must(total.n[LEDGER_RECORDS] == w->rows);
+}
+
+/* Elements that mean something to the decoder, with their lengths. */
+static const uint16_t known_fields[][2] = {
+    {8, 4},    {12, 4},	 {15, 4},      {27, 16},     {28, 16},	   {62, 16},
+    {10, 2},   {14, 4},	 {1, 8},       {2, 4},	     {7, 2},	   {4, 1},
+    {21, 4},   {22, 4},	 {34, 4},      {35, 1},	     {48, 1},	   {49, 1},
+    {50, 4},   {56, 6},	 {82, 8},      {83, 65535},  {94, 65535},  {95, 4},
+    {96, 40},  {130, 4}, {150, 4},     {151, 4},     {152, 8},	   {153, 8},
+    {154, 8},  {155, 8}, {156, 8},     {157, 8},     {158, 4},	   {159, 4},
+    {160, 8},  {161, 4}, {162, 4},     {210, 3},     {234, 4},	   {235, 4},
+    {236, 32}, {276, 1}, {291, 65535}, {292, 65535}, {293, 65535}, {302, 2},
+    {304, 2},  {305, 4}, {306, 4},     {309, 4},     {310, 4},	   {311, 4},
+    {320, 8},  {434, 4}, {1, 4},       {2, 8},	     {95, 65535},  {82, 65535},
+    {24, 8},   {136, 1}, {149, 4},     {323, 8}};
+
+/*
+ * ID HOW: element and length.  A known one as it should be, or of any length;
+ * one of another enterprise, or the reverse of one of IANA's.
+ */
 static void
 put_field(struct reader *r)
 {
@@ -150,6 +267,13 @@ put_field(struct reader *r)
 	uint8_t id = reader_u8(r), how = reader_u8(r);
 	uint16_t length = lengths[how & 7];
 
+	if ((how & 0x60) == 0x40) {
+		const uint16_t *known = known_fields[id & 63];
+
+		put(known[0], 2);
+		put(how & 0x80 ? length : known[1], 2);
+		return;
+	}
 	if ((how & 0x18) == 0x18)
 		length = reader_u16(r);
 	if ((how & 0x60) == 0x60 && wire[1] == 10) {
@@ -195,54 +319,158 @@ put_template(struct reader *r, bool options)
 	end_set(start);
 }
 
+/* As the input says, or many bytes of small numbers. */
 static void
-put_data(struct reader *r)
+put_data(struct reader *r, bool many)
 {
 	uint16_t id = 256 + (reader_u8(r) & 7);
 	uint8_t n = reader_u8(r);
 	size_t start = len;
 
-	if (sizeof(wire) - len < 300)
+	if (sizeof(wire) - len < 5000)
 		return;
 	put(id, 2);
 	put(0, 2);
-	put_bytes(r, n);
+	if (many)
+		for (unsigned i = 0; i < 16u * n; i++)
+			put(i % 4 == 3 ? i / 16 % 8 : 0, 1);
+	else
+		put_bytes(r, n);
 	end_set(start);
 }
 
+/* A value of a state goes from one decoder to another. */
 static void
-turn(struct decoder *d, struct reader *r, unsigned what)
+hand_on(const struct known *to, struct saved *s, const uint8_t *key, size_t n)
 {
-	static int64_t now_ms; /* never goes back, for any decoder */
-	struct err e;
-
-	if (what == 0)
-		must(decoder_flush(d, &e) == 0);
-	else if (what == 1)
-		must(decoder_tick(d, now_ms += 1000 * reader_u8(r), &e) == 0);
-	else if (what == 2)
-		decoder_wait(d, (size_t)reader_u8(r) * 64, 60000);
+	saved_end(s, key, n);
+	must(!s->bad);
+	if (n == SAVED_KEY)
+		must(saved_take_known(to, key, n, s->p, s->len) == 1);
 	else
-		decoder_scope(d, true);
+		must(saved_take_held(to, key, n, s->p, s->len, 0) == 1);
 }
 
 static void
-step(struct decoder *d, struct reader *r, uint8_t *who)
+hand_on_exporter(const struct known *to, struct saved *s,
+		 const struct exporter *x)
+{
+	const struct templates *ts = &x->templates;
+	uint8_t key[SAVED_KEY];
+
+	saved_key(key, &x->key, SAVED_EXPORTER);
+	saved_exporter(s, x);
+	hand_on(to, s, key, sizeof(key));
+	saved_key(key, &x->key, SAVED_NAMES);
+	saved_names(s, x);
+	hand_on(to, s, key, sizeof(key));
+	for (size_t i = 0; ts->slots && i <= ts->mask; i++) {
+		if (!ts->slots[i].id)
+			continue;
+		saved_key(key, &x->key, ts->slots[i].id);
+		saved_template(s, ts->slots[i].plan);
+		hand_on(to, s, key, sizeof(key));
+	}
+}
+
+/* Another process goes on where this one was. */
+static void
+restart(struct world *w)
+{
+	struct decoder *old = w->d;
+	struct known from = decoder_known(old), to;
+	struct saved s = {0};
+	struct ledger before, after;
+
+	finish(w);
+	w->d = new_decoder(w);
+	to = decoder_known(w->d);
+	for (struct exporter *x = exporters_next(from.exporters, NULL); x;
+	     x = exporters_next(from.exporters, x))
+		if (x->key.version >= 9)
+			hand_on_exporter(&to, &s, x);
+	for (struct held *h = waiting_unsaved(from.waiting, true); h;
+	     h = h->newer) {
+		saved_held(&s, h, 0);
+		hand_on(&to, &s, (const uint8_t *)&h->number,
+			sizeof(h->number));
+	}
+	decoder_total(old, &before);
+	decoder_total(w->d, &after);
+	must(after.n[LEDGER_SETS] == before.n[LEDGER_SETS_WAITING]);
+	must(decoder_waiting_bytes(w->d) <= decoder_waiting_bytes(old));
+	saved_clear(&s);
+	decoder_free(old);
+	check(w);
+}
+
+static void
+configure_rate(struct world *w, uint8_t who, uint8_t rate)
+{
+	struct rate_of *r = &w->rates[w->rates_n];
+
+	if (w->rates_n == sizeof(w->rates) / sizeof(w->rates[0]))
+		return;
+	address_of(who, r->addr);
+	r->rate = rate + 1u;
+	w->rates_n++;
+	must(decoder_configure_rate(w->d, r->addr, r->rate) == 0);
+}
+
+static void
+turn(struct world *w, struct reader *r, unsigned what)
+{
+	struct err e;
+
+	switch (what) {
+	case 0:
+		must(decoder_flush(w->d, &e) == 0);
+		break;
+	case 1:
+		w->now_ms += 1000 * reader_u8(r);
+		must(decoder_tick(w->d, w->now_ms, &e) == 0);
+		break;
+	case 2:
+		w->wait = (size_t)reader_u8(r) * 64;
+		restart(w);
+		break;
+	case 3:
+		w->ports = true;
+		decoder_scope(w->d, true);
+		break;
+	case 4:
+		restart(w);
+		break;
+	case 5:
+		configure_rate(w, reader_u8(r), reader_u8(r));
+		break;
+	case 6:
+		w->nameless = true;
+		decoder_names(w->d, false);
+		break;
+	default:
+		put_data(r, true);
+		break;
+	}
+}
+
+static void
+step(struct world *w, struct reader *r)
 {
 	uint8_t what = reader_u8(r), at;
 
 	switch (what & 7) {
 	case 0:
-		give(d, *who);
+		give(w);
 		begin(reader_u8(r));
-		*who = reader_u8(r);
+		w->who = reader_u8(r);
 		break;
 	case 1:
 	case 2:
 		put_template(r, (what & 7) == 2);
 		break;
 	case 3:
-		put_data(r);
+		put_data(r, false);
 		break;
 	case 4:
 		put_bytes(r, reader_u8(r));
@@ -257,44 +485,26 @@ step(struct decoder *d, struct reader *r, uint8_t *who)
 			wire[at] = reader_u8(r);
 		break;
 	default:
-		turn(d, r, what >> 3 & 3);
+		turn(w, r, what >> 3 & 7);
 		break;
 	}
-}
-
-static void
-check_ledger(const struct decoder *d, uint64_t rows)
-{
-	struct ledger t;
-
-	decoder_total(d, &t);
-	must(t.n[LEDGER_RECORDS] == rows);
-	must(t.n[LEDGER_SETS] ==
-	     t.n[LEDGER_SETS_DECODED] + t.n[LEDGER_SETS_OPTIONS] +
-		 t.n[LEDGER_SETS_TEMPLATES] + t.n[LEDGER_SETS_WAITING] +
-		 t.n[LEDGER_SETS_EXPIRED] + t.n[LEDGER_SETS_MALFORMED]);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint64_t rows = 0, sent = 0;
-	struct sink sink = {
-	    .ctx = &rows, .batch = take_batch, .commit = take_commit};
-	struct decoder *d = decoder_new(1, &sink);
+	struct world w = {.wait = WAIT};
 	struct reader r = reader_of(data, size);
-	uint8_t who = 0;
-	struct err e;
+	uint64_t sent = 0;
 
-	must(d != NULL);
+	w.d = new_decoder(&w);
 	begin(0);
 	while (r.left > 0 && sent < ENOUGH) {
 		sent += len;
-		step(d, &r, &who);
+		step(&w, &r);
 	}
-	give(d, who);
-	must(decoder_flush(d, &e) == 0);
-	check_ledger(d, rows);
-	decoder_free(d);
+	give(&w);
+	finish(&w);
+	decoder_free(w.d);
 	return 0;
 }
