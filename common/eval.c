@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/function.h"
+#include "common/nearest.h"
 #include "common/text.h"
 
 typedef unsigned __int128 u128;
@@ -1357,6 +1358,19 @@ bind_field(struct binder *b, const struct expr *e)
 }
 
 static struct node *
+no_function(struct binder *b, const struct expr *e)
+{
+	struct nearest near;
+	char hint[NEAREST_HINT];
+
+	nearest_init(&near, e->name, strlen(e->name));
+	for (const struct function *f = functions; f->name; f++)
+		nearest_try(&near, f->name);
+	return bind_fail(b, e, "there is no function %.*s%s", NEAREST_MAX,
+			 e->name, nearest_hint(&near, hint, sizeof hint));
+}
+
+static struct node *
 bind_function(struct binder *b, const struct expr *e)
 {
 	const struct function *f = function_find(e->name);
@@ -1369,7 +1383,7 @@ bind_function(struct binder *b, const struct expr *e)
 	if (nd)
 		return nd;
 	if (!f)
-		return bind_fail(b, e, "there is no function %s", e->name);
+		return no_function(b, e);
 	if (e->n < f->min || e->n > f->max)
 		return bind_fail(b, e, "%s takes %s", f->name, f->usage);
 	nd = node_new(b, NODE_CALL, e->n);

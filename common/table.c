@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/block.h"
+#include "common/nearest.h"
 #include "common/pages.h"
 #include "common/place.h"
 
@@ -416,12 +417,17 @@ open_segment(struct table *t, const char *dir, struct segment *s, bool newest,
 static int
 missing(const char *root, const char *name, struct err *e)
 {
-	char list[ERR_MAX / 2] = "";
+	char list[ERR_MAX / 2] = "", hint[NEAREST_HINT];
+	struct nearest near;
 	char **names;
 	size_t n, len = 0;
 
 	if (table_names(root, &names, &n, e) != 0)
 		return -1;
+	nearest_init(&near, name, strlen(name));
+	for (size_t i = 0; i < n; i++)
+		nearest_try(&near, names[i]);
+	nearest_hint(&near, hint, sizeof(hint));
 	for (size_t i = 0; i < n; i++) {
 		if (len + strlen(names[i]) + 8 > sizeof(list)) {
 			len += (size_t)snprintf(list + len, sizeof(list) - len,
@@ -435,7 +441,8 @@ missing(const char *root, const char *name, struct err *e)
 	if (len == 0)
 		return err_set(e, "no table %s in %s; there are none", name,
 			       root);
-	return err_set(e, "no table %s in %s; there are: %s", name, root, list);
+	return err_set(e, "no table %s in %s%s; there are: %s", name, root,
+		       hint, list);
 }
 
 static int

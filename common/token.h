@@ -84,6 +84,7 @@ struct lexer {
 	struct token tok;    /* the one to look at */
 	size_t end;	     /* where the token before it ended */
 	unsigned depth;	     /* of nested rules */
+	int64_t now;	     /* what `now` means to those who parse times */
 	/* where a parser or the lexer failed */
 	struct err *err;
 	size_t err_pos;

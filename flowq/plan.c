@@ -6,13 +6,28 @@
 
 #include "common/element.h"
 #include "common/field.h"
+#include "common/nearest.h"
+#include "flowq/source_table.h"
 
-enum { HINTS_MAX = 8, FEW_ROWS = 100000 };
+enum { HINTS_MAX = 8 };
+
+struct source_list {
+	struct source *src;
+	struct source_list *next;
+};
+
+int
+plan_fail(struct plan *p)
+{
+	p->failed = true;
+	return -1;
+}
 
 int
 plan_oom(struct plan *p)
 {
-	return lexer_fail(p->lexer, 0, "out of memory");
+	err_set(p->lexer->err, "out of memory");
+	return plan_fail(p);
 }
 
 /*
@@ -52,83 +67,23 @@ named(void *ctx, const char *name)
 	return node_literal(&p->binder, &(struct literal){.type = TYPE_NULL});
 }
 
-/* Edits from one name to another, at most MAX + 1. */
-static size_t
-distance(const char *a, const char *b, size_t max)
-{
-	size_t n = strlen(a), m = strlen(b), row[FIELD_NAME_MAX + 1];
-
-	if (n > FIELD_NAME_MAX || m > FIELD_NAME_MAX ||
-	    (n > m ? n - m : m - n) > max)
-		return max + 1;
-	for (size_t k = 0; k <= m; k++)
-		row[k] = k;
-	for (size_t i = 1; i <= n; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t k = 1; k <= m; k++) {
-			size_t change = diagonal + (a[i - 1] != b[k - 1]);
-
-			diagonal = row[k];
-			if (row[k] + 1 < change)
-				change = row[k] + 1;
-			if (row[k - 1] + 1 < change)
-				change = row[k - 1] + 1;
-			row[k] = change;
-		}
-	}
-	return row[m];
-}
-
-/* How many characters two names begin with in common. */
-static size_t
-common_start(const char *a, const char *b)
-{
-	size_t n = 0;
-
-	while (a[n] && a[n] == b[n])
-		n++;
-	return n;
-}
-
-/* The visible name that NAME was most likely meant to be, or NULL. */
-static const char *
-nearest_name(const struct plan *p, const char *name)
-{
-	const char *nearest = NULL, *longest = NULL;
-	size_t best = strlen(name) / 3 + 1, start = 3;
-
-	for (size_t i = 0; i < p->ncols; i++) {
-		const char *c = p->cols[i].name;
-		size_t d = distance(name, c, best), s = common_start(name, c);
-
-		if (d <= best && (!nearest || d < best)) {
-			best = d;
-			nearest = c;
-		}
-		if (s > start) {
-			start = s;
-			longest = c;
-		}
-	}
-	return nearest ? nearest : longest;
-}
-
 static void
 hint(struct plan *p, const char *name)
 {
-	char text[3 * FIELD_NAME_MAX + 80];
-	const char *nearest;
+	char text[2 * FIELD_NAME_MAX + NEAREST_MAX + 80];
+	char nearest[NEAREST_HINT];
+	struct nearest near;
 
 	/* Empty tables have no fields to miss. */
 	if (!p->hint || p->hints++ >= HINTS_MAX ||
 	    (source_is_table(p->src) && p->src->blocks == 0))
 		return;
-	nearest = nearest_name(p, name);
-	snprintf(text, sizeof text, "no row has a field %.*s: it is null%s%s%s",
-		 FIELD_NAME_MAX, name, nearest ? " (did you mean " : "",
-		 nearest ? nearest : "", nearest ? "?)" : "");
+	nearest_init(&near, name, strlen(name));
+	for (size_t i = 0; i < p->ncols; i++)
+		nearest_try(&near, p->cols[i].name);
+	snprintf(text, sizeof text, "no row has a field %.*s: it is null%s",
+		 FIELD_NAME_MAX, name,
+		 nearest_hint(&near, nearest, sizeof nearest));
 	p->hint(text);
 }
 
@@ -332,18 +287,54 @@ plan_limit(struct plan *p, uint64_t skip, uint64_t limit)
 			  emit_new(p->arena, p->src, cols, NULL, skip, limit));
 }
 
-/* The time range of the table, for blocks that straddle its ends. */
-static int
-add_range(struct plan *p, const struct table_spec *spec)
+int
+plan_source(struct plan *p, struct source *src)
 {
-	struct literal lo = {.type = TYPE_TIME, .i = spec->from};
-	struct literal hi = {.type = TYPE_TIME, .i = spec->to};
-	struct range r = {scale_literal(&lo), scale_literal(&hi) - 1};
+	struct source_list *l = arena_alloc(p->arena, sizeof(*l));
 
-	if (spec->from == INT64_MIN && spec->to == INT64_MAX)
-		return 0;
-	return filter_add_range(p->filter, p->src, (size_t)p->src->time_field,
-				r, p->lexer->err);
+	if (!l || !src) {
+		source_free(src);
+		return plan_oom(p);
+	}
+	*l = (struct source_list){src, p->sources};
+	p->sources = l;
+	return open_source(p, src);
+}
+
+static int
+plan_commands(struct plan *p, const struct query *q)
+{
+	for (const struct command *c = q->commands; c; c = c->next) {
+		struct source *src;
+		int rc;
+
+		if (p->site->open && c == q->commands)
+			rc = p->site->open(&src, p->lexer->err)
+				 ? plan_fail(p)
+				 : plan_source(p, src);
+		else
+			rc = c->verb->plan(p, c);
+		if (rc)
+			return -1;
+	}
+	return 0;
+}
+
+int
+plan_branch(struct plan *p, const struct query *q, struct branch *b)
+{
+	const struct branch mine = {p->src, p->filter, p->cols, p->ncols,
+				    p->norder};
+
+	if (plan_commands(p, q))
+		return -1;
+	*b = (struct branch){p->src, p->filter, p->cols, p->ncols, p->norder};
+	p->src = mine.src;
+	p->filter = mine.filter;
+	p->cols = mine.cols;
+	p->ncols = mine.ncols;
+	p->norder = mine.norder;
+	return 0;
 }
 
 static int
@@ -361,25 +352,16 @@ add_output(struct plan *p, struct output *out, const struct writer *writer)
 }
 
 int
-plan_make(struct plan *p, struct source *src, const struct query *q,
-	  struct output *out, const struct writer *writer)
+plan_make(struct plan *p, const struct query *q, struct output *out,
+	  const struct writer *writer)
 {
-	const struct source_command *s = &q->source;
-
 	p->tail = &p->first;
 	p->binder.arena = p->arena;
 	p->binder.err = p->lexer->err;
+	p->binder.now = p->lexer->now;
 	p->binder.field = resolve;
 	p->binder.ctx = p;
-	if (open_source(p, src) || add_range(p, &s->spec))
-		return -1;
-	if ((s->offset || s->limit != UINT64_MAX) &&
-	    plan_limit(p, s->offset, s->limit))
-		return -1;
-	for (const struct command *c = q->commands; c; c = c->next)
-		if (c->verb->plan(p, c))
-			return -1;
-	return add_output(p, out, writer);
+	return plan_commands(p, q) || add_output(p, out, writer) ? -1 : 0;
 }
 
 void
@@ -388,6 +370,9 @@ plan_clear(struct plan *p)
 	for (struct stage *s = p->first; s; s = s->next)
 		sink_free(s->sink);
 	p->first = NULL;
+	for (struct source_list *l = p->sources; l; l = l->next)
+		source_free(l->src);
+	p->sources = NULL;
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "flowq/emit.h"
 #include "flowq/output.h"
 #include "flowq/parse.h"
+#include "flowq/site.h"
 #include "flowq/stats.h"
 
 struct stage {
@@ -29,9 +30,23 @@ struct column_def {
 	const struct node *node;
 };
 
+/* What a nested query comes to: a stage that is open. */
+struct branch {
+	struct source *src;
+	struct filter *filter;
+	struct column_def *cols;
+	size_t ncols, norder;
+};
+
 struct plan {
+	/* set by the caller */
 	struct arena *arena;
 	struct lexer *lexer; /* for the text, err and err_pos */
+	const struct site *site;
+	/* Says a hint; may be NULL. */
+	void (*hint)(const char *text);
+	/* the plan's own */
+	bool failed; /* it was not the query's fault */
 	struct binder binder;
 	struct stage *first, **tail;
 	/* the open stage */
@@ -41,15 +56,14 @@ struct plan {
 	size_t ncols;
 	/* Order of a source without an order of its own: these fields. */
 	size_t norder;
-	/* Says a hint; may be NULL. */
-	void (*hint)(const char *text);
 	size_t hints;
-	const struct table_spec *spec;
+	struct source_list *sources; /* that the plan opened */
 };
 
-/* SOURCE stays the caller's. What the plan makes is freed by plan_clear. */
-int plan_make(struct plan *, struct source *, const struct query *,
-	      struct output *, const struct writer *);
+/* -1: the lexer's err says why; where is err_pos, unless it failed. What the
+ * plan makes is freed by plan_clear, also then. */
+int plan_make(struct plan *, const struct query *, struct output *,
+	      const struct writer *);
 void plan_clear(struct plan *);
 
 /* The columns that the last stage writes. */
@@ -74,6 +88,13 @@ int plan_stage(struct plan *, struct sink *);
 /* Ends the stage with a sort or with rows SKIP to SKIP + LIMIT. */
 int plan_sort(struct plan *, const struct sort_key *, size_t n, uint64_t limit);
 int plan_limit(struct plan *, uint64_t skip, uint64_t limit);
+/* Plans a nested query; the stage that was open is so again. */
+int plan_branch(struct plan *, const struct query *, struct branch *);
+/* Opens a stage over a source, which is the plan's from now on; NULL: memory
+ * was out. */
+int plan_source(struct plan *, struct source *);
 int plan_oom(struct plan *);
+/* Something else than the query is wrong; err says what. Always -1. */
+int plan_fail(struct plan *);
 
 #endif

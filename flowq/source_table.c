@@ -123,20 +123,18 @@ open_matching(struct tables *t, const char *root, const struct table_name *n,
 
 static int
 open_all(struct tables *t, const char *root, const struct table_spec *spec,
-	 const struct table_name **bad, struct err *err)
+	 struct err *err)
 {
 	for (size_t i = 0; i < spec->n; i++) {
 		const struct table_name *n = &spec->names[i];
 		int rc;
 
-		*bad = n;
 		rc = n->optional || strchr(n->name, '*')
 			 ? open_matching(t, root, n, err)
 			 : open_one(t, root, n->name, err);
 		if (rc)
 			return -1;
 	}
-	*bad = NULL;
 	/* The array does not move any more. */
 	for (size_t i = 0; i < t->ntables; i++) {
 		struct open_table *o = &t->tables[i];
@@ -504,12 +502,10 @@ table_source_blocks(const struct source *s)
 
 int
 table_source_new(const char *root, const struct table_spec *spec,
-		 struct source **out, const struct table_name **bad,
-		 struct err *err)
+		 struct source **out, struct err *err)
 {
 	struct tables *t = calloc(1, sizeof(*t));
 
-	*bad = NULL;
 	if (!t)
 		return oom(err);
 	t->src.ops = &table_ops;
@@ -519,7 +515,7 @@ table_source_new(const char *root, const struct table_spec *spec,
 		free(t);
 		return oom(err);
 	}
-	if (open_all(t, root, spec, bad, err) || collect_blocks(t, err) ||
+	if (open_all(t, root, spec, err) || collect_blocks(t, err) ||
 	    collect_fields(t, err)) {
 		t_free(&t->src);
 		return -1;

@@ -24,10 +24,8 @@ struct table_spec {
 	bool ascending;
 };
 
-/* -1: err says why, and *bad is the name at fault (or NULL). */
 int table_source_new(const char *root, const struct table_spec *,
-		     struct source **, const struct table_name **bad,
-		     struct err *);
+		     struct source **, struct err *);
 
 /* What there is in all, before the time range: for explain. */
 size_t table_source_blocks(const struct source *);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The commands after the source: one file each, verb_NAME.c, with one record.
+ * The commands, sources first: one file each, verb_NAME.c, with one record.
  */
 #ifndef FLOWQ_VERB_H
 #define FLOWQ_VERB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct lexer;
 struct plan;
@@ -16,6 +17,7 @@ enum verb_class {
 	VERB_STATELESS, /* looks at rows one by one */
 	VERB_REORDERS,	/* the order it is given does not matter */
 	VERB_ORDERED,	/* it does */
+	VERB_SOURCE,	/* it begins a query */
 };
 
 struct verb {
@@ -29,11 +31,14 @@ struct verb {
 };
 
 extern const struct verb verb_search, verb_where, verb_eval, verb_fields,
-    verb_rename, verb_stats, verb_sort, verb_limit;
+    verb_rename, verb_stats, verb_sort, verb_limit, verb_table;
 
-/* NULL if there is none of that name. */
-const struct verb *verb_find(const char *name, unsigned long len);
-/* Their names, for error texts. */
-const char *verb_names(void);
+/* A source if FIRST, else a command after it. NULL: there is none of that
+ * name. */
+const struct verb *verb_find(bool first, const char *name, size_t len);
+/* The i-th of them, NULL past the last. */
+const char *verb_name(bool first, size_t i);
+/* "a, b, c" in BUF, cut to its size. */
+void verb_names(bool first, char *buf, size_t size);
 
 #endif

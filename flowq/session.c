@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowq/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "flowq/output.h"
+#include "flowq/parse.h"
+#include "flowq/plan.h"
+
+struct run {
+	const struct settings *set;
+	const char *text;
+	size_t len;
+	struct arena arena;
+	struct lexer lexer;
+	struct query query;
+	struct plan plan;
+	struct output *out;
+	struct err err;
+	double start;
+};
+
+static double
+seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int64_t
+now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static unsigned
+terminal_width(void)
+{
+	struct winsize w;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0)
+		return 0;
+	return w.ws_col;
+}
+
+/* A byte of a character, but not its first. */
+static bool
+is_inside(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+enum { CONTEXT = 512 }; /* of a long line that is shown on each side */
+
+/* Columns of text[0, len), tabs counted as the one that is printed. */
+static int
+caret_column(const char *text, size_t len)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += !is_inside(text[i]);
+	return n;
+}
+
+/* The error, the query's line that it is in, and a caret. */
+static int
+syntax_error(const struct run *r)
+{
+	const char *t = r->text;
+	size_t pos = r->lexer.err_pos, len = r->len, start, end;
+	char line[2 * CONTEXT + 1];
+	size_t n;
+
+	pos = pos > len ? len : pos;
+	for (start = pos; start > 0 && t[start - 1] != '\n';)
+		start--;
+	for (end = pos; end < len && t[end] != '\n';)
+		end++;
+	start = pos - start > CONTEXT ? pos - CONTEXT : start;
+	while (start < pos && is_inside(t[start]))
+		start++;
+	end = end - pos > CONTEXT ? pos + CONTEXT : end;
+	while (end > pos && is_inside(t[end]))
+		end--;
+	n = end - start;
+	memcpy(line, t + start, n);
+	line[n] = 0;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 127)
+			line[i] = ' ';
+	text_defuse(line, n);
+	pos = pos - start < n ? pos - start : n;
+	log_line("%s", r->err.text);
+	fprintf(stderr, "  %s\n  %*s^\n", line, caret_column(line, pos), "");
+	return EXIT_USAGE;
+}
+
+static int
+failure(const struct run *r)
+{
+	if (r->err.code == EPIPE)
+		return EXIT_DONE;
+	log_line("%s", r->err.text);
+	return EXIT_FAILED;
+}
+
+static void
+say_hint(const char *text)
+{
+	log_line("%s", text);
+}
+
+static int
+run_stages(struct run *r)
+{
+	bool footer =
+	    r->set->footer || (r->set->format < 0 && isatty(STDOUT_FILENO));
+	uint64_t overflows = 0;
+	struct err err;
+
+	for (struct stage *s = r->plan.first; s; s = s->next) {
+		struct scan scan = {
+		    .src = s->src, .filter = s->filter, .sink = s->sink};
+
+		if (scan_run(&scan, &r->err)) {
+			output_end(r->out, -1, &err); /* what there was */
+			return failure(r);
+		}
+		overflows += scan.overflows;
+	}
+	if (output_end(r->out, footer ? seconds() - r->start : -1, &r->err))
+		return failure(r);
+	if (overflows)
+		log_line("values that left 64 bits and count as null: %llu",
+			 (unsigned long long)overflows);
+	return EXIT_DONE;
+}
+
+static int
+run_query(struct run *r)
+{
+	int format = r->set->format;
+	struct writer writer;
+
+	lexer_init(&r->lexer, r->text, r->len, &r->arena, &r->err);
+	r->lexer.now = now_us();
+	if (query_parse(&r->lexer, &r->query))
+		return syntax_error(r);
+	if (format < 0)
+		format = isatty(STDOUT_FILENO) ? OUTPUT_TABLE : OUTPUT_ROW;
+	r->out = output_new(STDOUT_FILENO, (enum output_format)format,
+			    terminal_width());
+	if (!r->out) {
+		err_set(&r->err, "out of memory");
+		return failure(r);
+	}
+	writer = (struct writer){r->out, output_write};
+	r->plan.arena = &r->arena;
+	r->plan.lexer = &r->lexer;
+	r->plan.site = &r->set->site;
+	r->plan.hint = r->set->quiet ? NULL : say_hint;
+	if (plan_make(&r->plan, &r->query, r->out, &writer))
+		return r->plan.failed ? failure(r) : syntax_error(r);
+	if (r->query.explain) {
+		plan_explain(&r->plan, stdout);
+		return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	}
+	return run_stages(r);
+}
+
+int
+session_ask(const struct settings *set, const char *text, size_t len)
+{
+	struct run r = {
+	    .set = set, .text = text, .len = len, .start = seconds()};
+	int rc = run_query(&r);
+
+	plan_clear(&r.plan);
+	output_free(r.out);
+	arena_free(&r.arena);
+	return rc;
+}

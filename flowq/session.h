@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One query after another: from its text to its answer on stdout, or an error
+ * on stderr.
+ */
+#ifndef FLOWQ_SESSION_H
+#define FLOWQ_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "flowq/site.h"
+
+struct settings {
+	struct site site;
+	int format; /* enum output_format; -1: by what stdout is */
+	bool footer;
+	bool quiet; /* no hints */
+};
+
+/* The exit code. */
+int session_ask(const struct settings *, const char *text, size_t len);
+
+#endif
