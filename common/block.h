@@ -53,10 +53,15 @@ int block_parse(const void *head, size_t len, struct shapes *,
 void block_in_free(struct block_in *);
 
 /*
- * Decodes a column of the block whose body is given: see table_column.
- * BODY_LEN must be what the head said (block_in.body).
+ * Decode a column of the block whose body is given: see table_column,
+ * table_entries and table_codes.  The body's length must be what the head said
+ * (block_in.body).
  */
 int block_column(const struct block_in *, const void *body, size_t col,
-		 struct column *, struct err *);
+		 struct table_scratch *, struct column *c, struct err *);
+int block_entries(const struct block_in *, const void *body, size_t col,
+		  struct table_scratch *, struct coded *, struct err *);
+int block_codes(const struct block_in *, const void *body, size_t col,
+		struct table_scratch *, struct coded *, struct err *);
 
 #endif

@@ -9,8 +9,7 @@
 #include "common/checksum.h"
 #include "common/decode.h"
 
-/* A column being decoded. Its memory holds the values and, behind them, the
- * decoder's scratch. */
+/* A column being decoded: n rows of it, or so many entries. */
 struct target {
 	struct decoder d;
 	const struct block_in *b;
@@ -21,13 +20,6 @@ struct target {
 };
 
 enum { CAP_MIN = 1024, CAP_MARK = 8 };
-
-/* Bytes of the values in a column's memory; the scratch is behind them. */
-static size_t
-values_size(size_t cap)
-{
-	return 16 * (cap + DECODE_SLACK);
-}
 
 /* A column of ours has room for a power of two of rows, and CAP_MARK more,
  * which those of batches never have. */
@@ -49,7 +41,8 @@ prepare(struct column *c, size_t rows)
 			cap *= 2;
 		cap += CAP_MARK;
 		column_clear(c);
-		c->data = malloc(values_size(cap) + decode_scratch(cap));
+		/* any type, for the next column may be of another one */
+		c->data = malloc(16 * (cap + DECODE_SLACK));
 		if (!c->data)
 			return -1;
 		c->cap = cap;
@@ -385,32 +378,213 @@ decode_target(struct target *t, uint32_t nulls)
 	return decode_integers(t, nulls);
 }
 
+static int
+scratch_room(struct table_scratch *s, size_t rows)
+{
+	size_t size = decode_scratch(rows < CAP_MIN ? CAP_MIN : rows);
+
+	if (size <= s->size)
+		return 0;
+	free(s->p);
+	s->size = 0;
+	s->p = malloc(size);
+	if (!s->p)
+		return -1;
+	s->size = size;
+	return 0;
+}
+
+void
+table_scratch_clear(struct table_scratch *s)
+{
+	free(s->p);
+	*s = (struct table_scratch){0};
+}
+
+void
+coded_clear(struct coded *c)
+{
+	column_clear(&c->values);
+	free(c->code);
+	*c = (struct coded){0};
+}
+
+static int
+begin(struct target *t, const struct block_in *b, const void *body, size_t col,
+      struct table_scratch *s)
+{
+	if (scratch_room(s, b->pub.rows) != 0)
+		return -1;
+	*t = (struct target){.b = b,
+			     .body = body,
+			     .n = b->pub.rows,
+			     .type = b->pub.shape->fields[col].type};
+	start(&t->d, b, body, col);
+	t->d.ops = bits_ops();
+	t->d.scratch = s->p;
+	t->d.scratch_end = s->p + s->size;
+	t->d.column = reference;
+	t->d.codes = reference_codes;
+	t->d.ctx = t;
+	return 0;
+}
+
+static int
+verify(const struct target *t, size_t col)
+{
+	const struct block_place *at = &t->b->places[col];
+
+	return checksum(t->d.p, at->stored) == at->checksum ? 0 : -1;
+}
+
+static const char *
+name_of(const struct block_in *b, size_t col)
+{
+	return b->pub.shape->fields[col].name;
+}
+
+static int
+mismatch(const struct block_in *b, size_t col, struct err *e)
+{
+	return err_set(e, "column %s does not match its checksum",
+		       name_of(b, col));
+}
+
+static int
+damaged(const struct target *t, size_t col, struct err *e)
+{
+	return err_set(e, "column %s is damaged: %s", name_of(t->b, col),
+		       t->d.bad ? t->d.bad : "cut short");
+}
+
 int
 block_column(const struct block_in *b, const void *body, size_t col,
-	     struct column *c, struct err *e)
+	     struct table_scratch *s, struct column *c, struct err *e)
 {
-	const struct block_place *at = &b->places[col];
-	const char *name = b->pub.shape->fields[col].name;
-	struct target t = {.b = b,
-			   .body = body,
-			   .c = c,
-			   .n = b->pub.rows,
-			   .type = b->pub.shape->fields[col].type};
+	struct target t;
 
-	if (prepare(c, t.n) != 0)
-		return err_sys(e, "cannot read column %s", name);
-	start(&t.d, b, body, col);
-	if (checksum(t.d.p, at->stored) != at->checksum)
-		return err_set(e, "column %s does not match its checksum",
-			       name);
-	t.d.ops = bits_ops();
-	t.d.scratch = (uint8_t *)c->data + values_size(c->cap);
-	t.d.scratch_end = t.d.scratch + decode_scratch(c->cap);
-	t.d.column = reference;
-	t.d.codes = reference_codes;
-	t.d.ctx = &t;
+	if (prepare(c, b->pub.rows) != 0 || begin(&t, b, body, col, s) != 0)
+		return err_sys(e, "cannot read column %s", name_of(b, col));
+	if (verify(&t, col) != 0)
+		return mismatch(b, col, e);
+	t.c = c;
 	if (decode_target(&t, b->pub.stats[col].nulls) != 0 || t.d.bad)
-		return err_set(e, "column %s is damaged: %s", name,
-			       t.d.bad ? t.d.bad : "cut short");
+		return damaged(&t, col, e);
 	return 0;
+}
+
+/* The entries of strings: a list, unless there is a string per row. */
+static size_t
+text_entries(struct target *t, size_t max)
+{
+	const uint8_t *start = t->d.p;
+	size_t k = 0;
+
+	if (decode_u8(&t->d) == STRINGS_DICT)
+		k = decode_u32(&t->d);
+	if (!t->d.bad && k > 0 && k <= max)
+		return k;
+	if (!t->d.bad)
+		t->d.p = start;
+	return 0;
+}
+
+static bool
+is_text(enum col_type t)
+{
+	return t == COL_STRING || t == COL_BYTES;
+}
+
+/* The entries' vector is next. */
+static int
+decode_values(struct target *t)
+{
+	uint32_t *off = t->c->data;
+	char *bytes;
+
+	if (!is_text(t->type))
+		return decode_integers(t, 0);
+	bytes = decode_list(t, off, t->n);
+	if (bytes)
+		own_bytes(t->c, bytes, off[t->n]);
+	return bytes ? 0 : -1;
+}
+
+int
+block_entries(const struct block_in *b, const void *body, size_t col,
+	      struct table_scratch *s, struct coded *c, struct err *e)
+{
+	size_t entries, max = b->pub.rows / 2;
+	struct target t;
+
+	if (b->pub.stats[col].nulls || b->pub.shape->fields[col].type == COL_IP)
+		return 0;
+	if (begin(&t, b, body, col, s) != 0)
+		return err_sys(e, "cannot read column %s", name_of(b, col));
+	entries =
+	    is_text(t.type) ? text_entries(&t, max) : decode_entries(&t.d, max);
+	if (t.d.bad)
+		return damaged(&t, col, e);
+	if (!entries)
+		return 0;
+	start(&t.d, b, body, col);
+	if (verify(&t, col) != 0)
+		return mismatch(b, col, e);
+	if (prepare(&c->values, (uint32_t)entries) != 0)
+		return err_sys(e, "cannot read column %s", name_of(b, col));
+	is_text(t.type) ? text_entries(&t, max) : decode_entries(&t.d, max);
+	t.c = &c->values;
+	t.n = c->entries = (uint32_t)entries;
+	if (decode_values(&t) != 0 || t.d.bad)
+		return damaged(&t, col, e);
+	return 1;
+}
+
+/* Passes over k strings. */
+static int
+skip_list(struct target *t, size_t k)
+{
+	uint8_t *scratch = t->d.scratch;
+	uint32_t *len = decode_take(&t->d, (k + DECODE_SLACK) * sizeof(*len));
+
+	if (!len || decode_vector32(&t->d, k, len) != 0)
+		return -1;
+	t->d.scratch = scratch;
+	decode_bytes(&t->d, 1 + 4);
+	decode_bytes(&t->d, decode_u32(&t->d));
+	return t->d.bad ? -1 : 0;
+}
+
+static int
+text_codes(struct target *t, size_t entries, uint32_t *code)
+{
+	decode_bytes(&t->d, 1 + 4);
+	if (skip_list(t, entries) != 0 ||
+	    decode_vector32(&t->d, t->n, code) != 0)
+		return -1;
+	if (t->d.ops->greatest(code, t->n) >= entries)
+		return decode_fail(&t->d, "a code past the dictionary");
+	return 0;
+}
+
+int
+block_codes(const struct block_in *b, const void *body, size_t col,
+	    struct table_scratch *s, struct coded *c, struct err *e)
+{
+	struct target t;
+	int r;
+
+	if (c->cap < b->pub.rows) {
+		free(c->code);
+		c->cap = b->pub.rows;
+		c->code = malloc((c->cap + DECODE_SLACK) * sizeof(*c->code));
+		if (!c->code)
+			c->cap = 0;
+	}
+	if (!c->code || begin(&t, b, body, col, s) != 0)
+		return err_sys(e, "cannot read column %s", name_of(b, col));
+	r = is_text(t.type)
+		? text_codes(&t, c->entries, c->code)
+		: decode_entry_codes(&t.d, t.n, c->entries, c->code);
+	return r != 0 || t.d.bad ? damaged(&t, col, e) : 0;
 }

@@ -281,6 +281,15 @@ decode_codes(struct decoder *d, size_t n, uint32_t *out)
 	return decode_vector32(d, n, out);
 }
 
+/* The codes of another column. */
+static int
+codes_of(struct decoder *d, const uint8_t *col, size_t n, uint32_t *out)
+{
+	if (++d->refs > REFS_MAX || !d->codes)
+		return decode_fail(d, "columns relative to one another");
+	return d->codes(d, (unsigned)col[0] | (unsigned)col[1] << 8, n, out);
+}
+
 static int
 map(struct decoder *d, size_t n, struct out o)
 {
@@ -288,14 +297,9 @@ map(struct decoder *d, size_t n, struct out o)
 	size_t entries = count(d, BATCH_ROWS_MAX);
 	struct out values = take(d, entries, o.wide);
 	struct out code = o.wide ? take(d, n, false) : o;
-	unsigned col;
 
-	if (!head || !values.p || !code.p || vector(d, entries, values) != 0)
-		return -1;
-	if (++d->refs > REFS_MAX || !d->codes)
-		return decode_fail(d, "columns relative to one another");
-	col = (unsigned)head[0] | (unsigned)head[1] << 8;
-	if (d->codes(d, col, n, code.p) != 0)
+	if (!head || !values.p || !code.p || vector(d, entries, values) != 0 ||
+	    codes_of(d, head, n, code.p) != 0)
 		return -1;
 	return look_up(d, n, entries, code.p, values, o);
 }
@@ -477,4 +481,66 @@ decode_vector32(struct decoder *d, size_t n, uint32_t *out)
 	struct out o = {out, false};
 
 	return vector(d, n, o);
+}
+
+size_t
+decode_entries(struct decoder *d, size_t max)
+{
+	const uint8_t *start = d->p;
+	unsigned kind = decode_u8(d);
+	size_t entries = 0;
+
+	if (kind == ENC_MAP)
+		decode_bytes(d, 2);
+	if (kind == ENC_MAP || kind == ENC_DICT || kind == ENC_RUNS)
+		entries = decode_u32(d);
+	if (kind == ENC_DICT)
+		decode_u32(d);
+	if (!d->bad && entries > 0 && entries <= max)
+		return entries;
+	if (!d->bad)
+		d->p = start;
+	return 0;
+}
+
+/* Lengths of the runs to which run each row belongs. */
+static int
+run_codes(struct decoder *d, size_t n, size_t runs, uint32_t *out)
+{
+	struct out values = take(d, runs, false), len = take(d, runs, false);
+	uint32_t *number = values.p;
+
+	if (!values.p || !len.p || vector(d, runs, values) != 0 ||
+	    vector(d, runs, len) != 0)
+		return -1;
+	for (size_t i = 0; i < runs; i++)
+		number[i] = (uint32_t)i;
+	return expand(d, n, runs, len.p, values, (struct out){out, false});
+}
+
+int
+decode_entry_codes(struct decoder *d, size_t n, size_t entries, uint32_t *out)
+{
+	unsigned kind = d->p < d->end ? *d->p : ENCODINGS;
+	uint8_t *scratch = d->scratch;
+	const uint8_t *col;
+	int r = -1;
+
+	if (kind == ENC_DICT) {
+		r = decode_codes(d, n, out);
+	} else if (kind == ENC_MAP) {
+		decode_u8(d);
+		col = decode_bytes(d, 2);
+		r = col ? codes_of(d, col, n, out) : -1;
+	} else if (kind == ENC_RUNS) {
+		decode_u8(d);
+		decode_u32(d);
+		r = run_codes(d, n, entries, out);
+	}
+	d->scratch = scratch;
+	if (r != 0 || d->bad)
+		return -1;
+	if (d->ops->greatest(out, n) >= entries)
+		return decode_fail(d, "a code past the dictionary");
+	return 0;
 }

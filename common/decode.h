@@ -48,6 +48,16 @@ int decode_constant(struct decoder *, uint64_t *value);
 /* Reads the codes of a vector that must be ENC_DICT, without its values. */
 int decode_codes(struct decoder *, size_t n, uint32_t *out);
 
+/*
+ * Whether the next vector is made of entries, and for each row one of them:
+ * dictionaries, maps and runs.  If they are MAX at most, their number, and the
+ * vector of them is next; else 0, and nothing was read.
+ */
+size_t decode_entries(struct decoder *, size_t max);
+/* Reads which entry each of n rows of such a vector has: all below ENTRIES. */
+int decode_entry_codes(struct decoder *, size_t n, size_t entries,
+		       uint32_t *out);
+
 /* Scratch memory, aligned to 8; NULL sets bad. Given back by setting
  * d->scratch to what it was. */
 void *decode_take(struct decoder *, size_t bytes);

@@ -528,13 +528,39 @@ table_block(const struct table *t, size_t i)
 	return &t->blocks[i].block->pub;
 }
 
+/* Which block an error is about. */
+static int
+of_block(const struct table *t, const struct stored *b, int rc, struct err *e)
+{
+	if (rc < 0)
+		in_block(t, b->segment, b->block->pub.first_id, e);
+	return rc;
+}
+
 int
-table_column(const struct table *t, size_t i, size_t col, struct column *c,
-	     struct err *e)
+table_column(const struct table *t, size_t i, size_t col,
+	     struct table_scratch *s, struct column *c, struct err *e)
 {
 	const struct stored *b = &t->blocks[i];
 
-	if (block_column(b->block, b->body, col, c, e) != 0)
-		return in_block(t, b->segment, b->block->pub.first_id, e);
-	return 0;
+	return of_block(t, b, block_column(b->block, b->body, col, s, c, e), e);
+}
+
+int
+table_entries(const struct table *t, size_t i, size_t col,
+	      struct table_scratch *s, struct coded *c, struct err *e)
+{
+	const struct stored *b = &t->blocks[i];
+
+	return of_block(t, b, block_entries(b->block, b->body, col, s, c, e),
+			e);
+}
+
+int
+table_codes(const struct table *t, size_t i, size_t col,
+	    struct table_scratch *s, struct coded *c, struct err *e)
+{
+	const struct stored *b = &t->blocks[i];
+
+	return of_block(t, b, block_codes(b->block, b->body, col, s, c, e), e);
 }

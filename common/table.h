@@ -73,13 +73,45 @@ void table_close(struct table *);
 size_t table_blocks(const struct table *);
 const struct block *table_block(const struct table *, size_t i);
 
+/* What decoding works in: one per thread.  A zeroed one is ready, and is freed
+ * by table_scratch_clear. */
+struct table_scratch {
+	uint8_t *p;
+	size_t size;
+};
+void table_scratch_clear(struct table_scratch *);
+
 /*
  * Decodes column COL of block I into C, an owned column (zeroed or used before
  * for the same or another column; freed with column_clear).  A column of one
  * value comes back constant.  Safe to call from several threads on one table,
- * each with its own C.  Verifies the checksum.
+ * each with its own C and scratch.  Verifies the checksum.
  */
-int table_column(const struct table *, size_t i, size_t col, struct column *c,
-		 struct err *);
+int table_column(const struct table *, size_t i, size_t col,
+		 struct table_scratch *, struct column *c, struct err *);
+
+/*
+ * A column as entries, and for each row one of them.  Most blocks keep
+ * addresses and others that repeat so, and much can be said of few entries
+ * rather than of many rows.  Entries may be equal to one another, and there
+ * may be some that no row has.  A zeroed one is ready; freed with coded_clear.
+ */
+struct coded {
+	uint32_t entries;
+	struct column values; /* of the entries */
+	uint32_t *code;	      /* one per row, below entries */
+	size_t cap;	      /* rows that fit code */
+};
+void coded_clear(struct coded *);
+
+/*
+ * The entries of a column, if it is so stored and there is one for two rows at
+ * most: 1, or 0 if it is not (or some of its rows are null).  Then, if wanted,
+ * its codes.  As above otherwise.
+ */
+int table_entries(const struct table *, size_t i, size_t col,
+		  struct table_scratch *, struct coded *, struct err *);
+int table_codes(const struct table *, size_t i, size_t col,
+		struct table_scratch *, struct coded *, struct err *);
 
 #endif

@@ -22,6 +22,7 @@ struct pred {
 	struct range *ranges;
 	const struct node *node; /* EXPR */
 	unsigned cost;
+	int only; /* the one field that all of it is about, or -1 */
 };
 
 struct filter {
@@ -58,6 +59,7 @@ pred_new(struct arena *a, enum pred_kind kind, unsigned cost)
 	if (p) {
 		p->kind = kind;
 		p->cost = cost;
+		p->only = -1;
 	}
 	return p;
 }
@@ -262,6 +264,28 @@ make(struct arena *a, const struct node *nd, bool negate)
 	return p;
 }
 
+/* Finds what each part is about: a field, if it is but one. */
+static void
+find_only(struct pred *p)
+{
+	switch (p->kind) {
+	case PRED_EXPR:
+		p->only = view_only_field(p->node);
+		break;
+	case PRED_AND:
+	case PRED_OR:
+		for (struct pred *q = p->first; q; q = q->next)
+			find_only(q);
+		p->only = p->first ? p->first->only : -1;
+		for (struct pred *q = p->first; q; q = q->next)
+			if (q->only != p->only)
+				p->only = -1;
+		break;
+	default:
+		p->only = (int)p->field;
+	}
+}
+
 /* Puts P (and, if it is an AND, its parts) in order of cost. */
 static void
 insert(struct filter *f, struct pred *p)
@@ -275,6 +299,7 @@ insert(struct filter *f, struct pred *p)
 		}
 		return;
 	}
+	find_only(p);
 	while (*at && (*at)->cost <= p->cost)
 		at = &(*at)->next;
 	p->next = *at;
@@ -513,10 +538,8 @@ run_ranges(const struct pred *p, struct view *v, uint8_t *mask)
 
 	if (view_column(v, p->field, &col, &type))
 		return -1;
-	if (!col) {
-		memset(mask, 0, v->nsel);
-		return 0;
-	}
+	if (!col)
+		return NO_ROW;
 	s.data = col->data;
 	if (col->constant) {
 		s.sel = NULL;
@@ -526,9 +549,9 @@ run_ranges(const struct pred *p, struct view *v, uint8_t *mask)
 	for (size_t i = 0; i < p->n; i++)
 		run_range(&s, type, p->ranges[i]);
 	finish_mask(&s, col->valid, p->negate);
-	if (col->constant && v->nsel)
-		memset(mask, mask[0], v->nsel);
-	return 0;
+	if (col->constant)
+		return mask[0] ? EVERY_ROW : NO_ROW;
+	return SOME_ROWS;
 }
 
 static int
@@ -544,7 +567,7 @@ run_null(const struct pred *p, struct view *v, uint8_t *mask)
 
 		mask[i] = (!col || column_is_null(col, row)) != p->negate;
 	}
-	return 0;
+	return SOME_ROWS;
 }
 
 static int
@@ -563,37 +586,50 @@ run_expr(const struct pred *p, struct view *v, uint8_t *mask)
 			    r.type != TYPE_NULL && !VEC_NULL(r, i) &&
 			    (VEC_AT(r, uint8_t, i) != 0) != p->negate;
 	}
-	return 0;
+	return SOME_ROWS;
 }
 
 static int run(const struct pred *, struct view *, uint8_t *mask);
+
+/* Adds what one part says to the mask of those before it. */
+static void
+join(uint8_t *restrict mask, const uint8_t *restrict part, uint32_t n, bool or)
+{
+	if (or)
+		for (uint32_t i = 0; i < n; i++)
+			mask[i] |= part[i];
+	else
+		for (uint32_t i = 0; i < n; i++)
+			mask[i] &= part[i];
+}
 
 static int
 run_group(const struct pred *p, struct view *v, uint8_t *mask)
 {
 	bool is_or = p->kind == PRED_OR;
+	enum verdict stop = is_or ? EVERY_ROW : NO_ROW;
+	enum verdict all = is_or ? NO_ROW : EVERY_ROW;
 	uint8_t *part =
 	    aligned_alloc(64, ((size_t)v->nsel + 128) & ~(size_t)63);
-	int rc = 0;
+	int r = SOME_ROWS;
 
 	if (!part)
 		return err_set(v->err, "out of memory");
-	memset(mask, !is_or, v->nsel);
-	for (const struct pred *q = p->first; q && rc == 0; q = q->next) {
-		rc = run(q, v, part);
-		if (rc == 0 && is_or)
-			for (uint32_t i = 0; i < v->nsel; i++)
-				mask[i] |= part[i];
-		else if (rc == 0)
-			for (uint32_t i = 0; i < v->nsel; i++)
-				mask[i] &= part[i];
+	for (const struct pred *q = p->first; q; q = q->next) {
+		r = run(q, v, all == SOME_ROWS ? part : mask);
+		if (r < 0 || r == (int)stop)
+			break;
+		if (r == SOME_ROWS && all == SOME_ROWS)
+			join(mask, part, v->nsel, is_or);
+		if (r == SOME_ROWS)
+			all = SOME_ROWS;
 	}
 	free(part);
-	return rc;
+	return r < 0 || r == (int)stop ? r : (int)all;
 }
 
 static int
-run(const struct pred *p, struct view *v, uint8_t *mask)
+run_rows(const struct pred *p, struct view *v, uint8_t *mask)
 {
 	switch (p->kind) {
 	case PRED_RANGES:
@@ -605,6 +641,83 @@ run(const struct pred *p, struct view *v, uint8_t *mask)
 	default:
 		return run_group(p, v, mask);
 	}
+}
+
+/* What a mask says, and the range of what is set in it. */
+static enum verdict
+mask_verdict(const uint8_t *mask, uint32_t n, uint32_t *first, uint32_t *last)
+{
+	uint32_t count = 0;
+
+	*first = n;
+	*last = 0;
+	for (uint32_t i = 0; i < n; i++)
+		count += mask[i];
+	if (!count || count == n)
+		return count ? EVERY_ROW : NO_ROW;
+	for (*first = 0; !mask[*first];)
+		++*first;
+	for (*last = n - 1; !mask[*last];)
+		--*last;
+	return SOME_ROWS;
+}
+
+/*
+ * Asks entries instead of rows: *e is a view of them with the answer in its
+ * mask_buf, or NULL if the field is not so stored.
+ */
+static int
+run_entries(const struct pred *p, struct view *v, struct view **e)
+{
+	uint64_t overflows;
+	int r;
+
+	*e = NULL;
+	if (p->only < 0)
+		return SOME_ROWS;
+	if (view_entries(v, (size_t)p->only, e))
+		return -1;
+	if (!*e)
+		return SOME_ROWS;
+	overflows = (*e)->eval.overflows;
+	r = run_rows(p, *e, (*e)->mask_buf);
+	/* What overflows is counted by rows. */
+	if ((*e)->eval.overflows != overflows)
+		*e = NULL;
+	return r;
+}
+
+/* The verdict, and if it is SOME_ROWS the mask of the selected rows. */
+static int
+run(const struct pred *p, struct view *v, uint8_t *mask)
+{
+	struct scanned s = {NULL, v->sel, v->nsel, mask};
+	uint32_t first, last;
+	const uint32_t *code;
+	struct view *e;
+	int r = run_entries(p, v, &e);
+
+	if (r < 0)
+		return -1;
+	if (!e)
+		return run_rows(p, v, mask);
+	if (r == SOME_ROWS)
+		r = mask_verdict(e->mask_buf, e->nsel, &first, &last);
+	if (r != SOME_ROWS)
+		return r;
+	if (view_codes(v, (size_t)p->only, &code))
+		return -1;
+	s.data = code;
+	memset(mask, 0, v->nsel);
+	if (!memchr(e->mask_buf + first, 0, last - first))
+		kernel32(&s, first, last);
+	else if (v->sel)
+		for (uint32_t i = 0; i < v->nsel; i++)
+			mask[i] = e->mask_buf[code[v->sel[i]]];
+	else
+		for (uint32_t i = 0; i < v->nsel; i++)
+			mask[i] = e->mask_buf[code[i]];
+	return SOME_ROWS;
 }
 
 /* The selection becomes those of it whose mask is set. */
@@ -619,17 +732,48 @@ select_rows(struct view *v, const uint8_t *mask)
 	v->nsel = (uint32_t)k;
 }
 
+/* Whether entries rule all rows out, before any row is looked at. */
+static int
+ruled_out(const struct filter *f, struct view *v)
+{
+	uint32_t first, last;
+	struct view *e;
+	int r;
+
+	if (!f->first || !f->first->next)
+		return 0;
+	for (const struct pred *p = f->first; p; p = p->next) {
+		if (check(p, v->src, v->block.index) == EVERY_ROW)
+			continue;
+		r = run_entries(p, v, &e);
+		if (r == SOME_ROWS && e)
+			r = mask_verdict(e->mask_buf, e->nsel, &first, &last);
+		if (r < 0)
+			return -1;
+		if (r == NO_ROW && e)
+			return 1;
+	}
+	return 0;
+}
+
 int
 filter_run(const struct filter *f, struct view *v)
 {
-	for (const struct pred *p = f->first; p && v->nsel; p = p->next) {
+	int r = ruled_out(f, v);
+
+	if (r > 0)
+		v->nsel = 0;
+	for (const struct pred *p = f->first; p && v->nsel && r >= 0;
+	     p = p->next) {
 		if (check(p, v->src, v->block.index) == EVERY_ROW)
 			continue;
-		if (run(p, v, v->mask_buf))
-			return -1;
-		select_rows(v, v->mask_buf);
+		r = run(p, v, v->mask_buf);
+		if (r == NO_ROW)
+			v->nsel = 0;
+		else if (r == SOME_ROWS)
+			select_rows(v, v->mask_buf);
 	}
-	return 0;
+	return r < 0 ? -1 : 0;
 }
 
 static size_t

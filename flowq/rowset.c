@@ -329,7 +329,12 @@ rs_free(struct source *s)
 }
 
 static const struct source_ops rowsource_ops = {
-    rs_open, rs_close, rs_peek, rs_column, rs_rows, rs_free,
+    .open = rs_open,
+    .close = rs_close,
+    .peek = rs_peek,
+    .column = rs_column,
+    .rows = rs_rows,
+    .free = rs_free,
 };
 
 struct source *

@@ -27,6 +27,7 @@ struct source_block {
 	size_t index;
 	uint32_t rows;
 	void *priv;
+	struct table_scratch scratch; /* stays from block to block */
 };
 
 struct source;
@@ -44,6 +45,12 @@ struct source_ops {
 	int (*column)(struct source *, struct source_block *, size_t field,
 		      struct column *c, const struct column **out,
 		      struct err *);
+	/* The column as entries, and then their codes: see table_entries.
+	 * NULL if no block has any. */
+	int (*entries)(struct source *, struct source_block *, size_t field,
+		       struct coded *, struct err *);
+	int (*codes)(struct source *, struct source_block *, size_t field,
+		     struct coded *, struct err *);
 	uint32_t (*rows)(struct source *, size_t block);
 	void (*free)(struct source *);
 };

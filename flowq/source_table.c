@@ -452,11 +452,37 @@ t_column(struct source *s, struct source_block *b, size_t field,
 	}
 	if (k < 0)
 		return 0;
-	if (table_column(t->tables[ref->table].table, ref->index, (size_t)k, c,
-			 err))
+	if (table_column(t->tables[ref->table].table, ref->index, (size_t)k,
+			 &b->scratch, c, err))
 		return -1;
 	*out = c;
 	return 0;
+}
+
+static int
+t_entries(struct source *s, struct source_block *b, size_t field,
+	  struct coded *c, struct err *err)
+{
+	const struct tables *t = (struct tables *)s;
+	const struct block_ref *ref = &t->blocks[b->index];
+	int k = t->maps[ref->map].columns[field];
+
+	if (k < 0 || (int)field == t->table_field)
+		return 0;
+	return table_entries(t->tables[ref->table].table, ref->index, (size_t)k,
+			     &b->scratch, c, err);
+}
+
+static int
+t_codes(struct source *s, struct source_block *b, size_t field, struct coded *c,
+	struct err *err)
+{
+	const struct tables *t = (struct tables *)s;
+	const struct block_ref *ref = &t->blocks[b->index];
+
+	return table_codes(t->tables[ref->table].table, ref->index,
+			   (size_t)t->maps[ref->map].columns[field],
+			   &b->scratch, c, err);
 }
 
 static uint32_t
@@ -485,7 +511,7 @@ t_free(struct source *s)
 }
 
 static const struct source_ops table_ops = {
-    t_open, t_close, t_peek, t_column, t_rows, t_free,
+    t_open, t_close, t_peek, t_column, t_entries, t_codes, t_rows, t_free,
 };
 
 bool

@@ -544,8 +544,12 @@ result_free(struct source *src)
 }
 
 static const struct source_ops result_ops = {
-    result_open,   result_close, result_peek,
-    result_column, result_rows,	 result_free,
+    .open = result_open,
+    .close = result_close,
+    .peek = result_peek,
+    .column = result_column,
+    .rows = result_rows,
+    .free = result_free,
 };
 
 static void

@@ -18,6 +18,9 @@ struct view_slot {
 	enum col_type type;
 	uint64_t block, chunk; /* that col and vec belong to */
 	struct vec vec;
+	struct coded coded;
+	uint64_t entries_block, codes_block; /* that it belongs to */
+	bool is_coded;
 };
 
 struct view {
@@ -36,6 +39,8 @@ struct view {
 	uint8_t *mask_buf;
 	size_t buf_rows;
 	uint64_t columns_read;
+	struct view *entries; /* see view_entries */
+	bool of_entries;      /* is such a one itself */
 };
 
 int view_init(struct view *, struct source *, struct err *);
@@ -48,6 +53,19 @@ void view_close(struct view *);
 /* NULL in *col: all rows are null. Until the block is closed. */
 int view_column(struct view *, size_t field, const struct column **col,
 		enum col_type *);
+
+/*
+ * A field as entries and codes (see table_entries): a view whose rows are the
+ * entries, all of them selected, in which the field and those that are constant
+ * in this block may be looked at, and no other.  It is good until it is asked
+ * for again, or the block is closed.  NULL in *entries if it is not so stored.
+ */
+int view_entries(struct view *, size_t field, struct view **entries);
+/* Then, which entry each row of the block has. */
+int view_codes(struct view *, size_t field, const uint32_t **codes);
+
+/* The one field that an expression is about, or -1. */
+int view_only_field(const struct node *);
 
 /* Sets the window; vectors of the last one end. */
 void view_window(struct view *, uint32_t at, uint32_t n);

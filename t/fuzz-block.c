@@ -36,7 +36,9 @@ touch(const struct column *c, enum col_type type, uint32_t rows)
 static uint64_t
 read_columns(struct block_in *in, const uint8_t *body)
 {
+	struct table_scratch scratch = {0};
 	struct column c = {0};
+	struct coded coded = {0};
 	uint64_t sum = 0;
 	struct err e;
 
@@ -44,11 +46,18 @@ read_columns(struct block_in *in, const uint8_t *body)
 		struct block_place *at = &in->places[i];
 
 		at->checksum = checksum(body + at->offset, at->stored);
-		if (block_column(in, body, i, &c, &e) == 0)
+		if (block_column(in, body, i, &scratch, &c, &e) == 0)
 			sum += touch(&c, in->pub.shape->fields[i].type,
 				     in->pub.rows);
+		if (block_entries(in, body, i, &scratch, &coded, &e) > 0 &&
+		    block_codes(in, body, i, &scratch, &coded, &e) == 0)
+			for (uint32_t k = 0; k < in->pub.rows; k++)
+				if (coded.code[k] >= coded.entries)
+					abort();
 	}
+	coded_clear(&coded);
 	column_clear(&c);
+	table_scratch_clear(&scratch);
 	return sum;
 }
 

@@ -15,6 +15,7 @@
 #include "common/text.h"
 
 static struct column cols[SHAPE_FIELDS_MAX]; /* used again by each block */
+static struct table_scratch scratch;
 
 static int
 dump(const struct table *t, size_t i, struct stream_out *out, struct err *e)
@@ -24,7 +25,7 @@ dump(const struct table *t, size_t i, struct stream_out *out, struct err *e)
 	int r = 0;
 
 	for (size_t c = 0; c < b->shape->n && r == 0; c++)
-		r = table_column(t, i, c, &batch.cols[c], e);
+		r = table_column(t, i, c, &scratch, &batch.cols[c], e);
 	if (r == 0)
 		r = record_write(out, &batch, e);
 	if (r == 0)
