@@ -11,12 +11,27 @@
 #define COMMON_PAGES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
 
-/* What must hold before mdb_env_open. */
-int pages_check_start(const char *path, struct err *);
+/* Bytes in a file. */
+struct pages_data {
+	const void *p;
+	size_t len;
+};
+
+struct pages; /* a segment's file, mapped */
+
+/* Checks what must hold before mdb_env_open.  NULL: see err (its code is that
+ * of the system where the file cannot be opened). */
+struct pages *pages_open(const char *path, struct err *);
+/* The same for an open file, which stays the caller's. */
+struct pages *pages_open_fd(int fd, struct err *);
+/* Of a file that may be damaged: one of its two heads is enough. */
+struct pages *pages_open_damaged(const char *path, struct err *);
+void pages_close(struct pages *);
 
 /*
  * The trees of the snapshot with this transaction id; 0 for the newest.
@@ -24,6 +39,26 @@ int pages_check_start(const char *path, struct err *);
  * 1: that snapshot is no longer what the file begins with, as the writer has
  * gone on: begin another transaction.
  */
-int pages_check(const char *path, uint64_t txn, bool with_free, struct err *);
+int pages_check(const struct pages *, uint64_t txn, bool with_free,
+		struct err *);
+
+/* Who is told what a file holds. */
+struct pages_visit {
+	void *ctx;
+	/* A value of a named database, as long as the pages are open. -1 ends
+	 * the walk. */
+	int (*value)(void *ctx, const char *db, const struct pages_data *key,
+		     const struct pages_data *value);
+	/* What is damaged is told and passed over. */
+	void (*damage)(void *ctx, uint64_t page, const char *why);
+};
+
+/* The ids of the snapshots that a file has, the newest first; 0 for one whose
+ * head is damaged.  No page of the second was written again by the first. */
+void pages_snapshots(const struct pages *, uint64_t txn[2]);
+
+/* All values that can be reached, in the order of keys within a database.
+ * Returns as pages_check does; -1 only if value() did. */
+int pages_walk(const struct pages *, uint64_t txn, const struct pages_visit *);
 
 #endif

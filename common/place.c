@@ -140,8 +140,8 @@ add_number(uint32_t **list, size_t *n, uint32_t x)
 	return 0;
 }
 
-int
-place_segments(const char *dir, uint32_t **numbers, size_t *n, struct err *e)
+static int
+list(const char *dir, uint32_t **numbers, size_t *n, struct err *e)
 {
 	DIR *d = opendir(dir);
 	struct dirent *f;
@@ -169,4 +169,32 @@ place_segments(const char *dir, uint32_t **numbers, size_t *n, struct err *e)
 	if (r == 0 && *n > 1)
 		qsort(*numbers, *n, sizeof(**numbers), by_number);
 	return r;
+}
+
+/* A file that is renamed while a directory is read may be missed, so it is
+ * read until it is the same twice. */
+int
+place_segments(const char *dir, uint32_t **numbers, size_t *n, struct err *e)
+{
+	uint32_t *again;
+	size_t k;
+
+	if (list(dir, numbers, n, e) != 0)
+		return -1;
+	for (;;) {
+		bool same;
+
+		if (list(dir, &again, &k, e) != 0) {
+			free(*numbers);
+			*numbers = NULL;
+			return -1;
+		}
+		same = k == *n && (k == 0 || memcmp(again, *numbers,
+						    k * sizeof(*again)) == 0);
+		free(*numbers);
+		*numbers = again;
+		*n = k;
+		if (same)
+			return 0;
+	}
 }

@@ -172,12 +172,32 @@ err_lmdb(struct err *e, int rc, const char *what)
 			       "%s: permission denied: readers need to write "
 			       "the -lock file beside it",
 			       what);
-	return err_set(e, "%s: %s", what, mdb_strerror(rc));
+	err_set(e, "%s: %s", what, mdb_strerror(rc));
+	e->code = rc > 0 ? rc : 0;
+	return -1;
+}
+
+/* 1: the snapshot is no longer there. */
+static int
+check_pages(MDB_env *env, MDB_txn *txn, struct err *e)
+{
+	struct pages *p;
+	int fd, r;
+
+	/* the file that LMDB has open: its path may be another's by now */
+	if (mdb_env_get_fd(env, &fd) != 0)
+		return err_set(e, "cannot read it");
+	p = pages_open_fd(fd, e);
+	if (!p)
+		return -1;
+	r = pages_check(p, mdb_txn_id(txn), false, e);
+	pages_close(p);
+	return r;
 }
 
 /* Begins a transaction whose pages are sound. */
 static int
-begin(MDB_env *env, const char *path, MDB_txn **txn, struct err *e)
+begin(MDB_env *env, MDB_txn **txn, struct err *e)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
 		int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, txn), r;
@@ -186,7 +206,7 @@ begin(MDB_env *env, const char *path, MDB_txn **txn, struct err *e)
 			*txn = NULL;
 			return err_lmdb(e, rc, "cannot begin to read");
 		}
-		r = pages_check(path, mdb_txn_id(*txn), false, e);
+		r = check_pages(env, *txn, e);
 		if (r == 0)
 			return 0;
 		mdb_txn_abort(*txn);
@@ -194,7 +214,9 @@ begin(MDB_env *env, const char *path, MDB_txn **txn, struct err *e)
 		if (r < 0)
 			return -1;
 	}
-	return err_set(e, "its writer commits faster than it can be read");
+	err_set(e, "its writer commits faster than it can be read");
+	e->code = EAGAIN;
+	return -1;
 }
 
 /* Handles opened in a committed transaction are good for all later ones. */
@@ -219,6 +241,7 @@ env_new(const char *path, bool newest, struct err *e)
 {
 	struct env *v = calloc(1, sizeof(*v));
 	unsigned flags = MDB_NOSUBDIR | MDB_RDONLY | MDB_NOTLS;
+	struct pages *p;
 	MDB_txn *txn;
 	int rc;
 
@@ -227,19 +250,20 @@ env_new(const char *path, bool newest, struct err *e)
 		err_set(e, "out of memory");
 		return NULL;
 	}
-	if (pages_check_start(path, e) != 0) {
+	p = pages_open(path, e);
+	if (!p) {
 		mdb_env_close(v->env);
 		free(v);
 		return NULL;
 	}
+	pages_close(p);
 	mdb_env_set_maxdbs(v->env, 4);
 	if (!newest)
 		flags |= MDB_NOLOCK;
 	rc = mdb_env_open(v->env, path, flags, 0660);
 	if (rc != 0)
 		err_lmdb(e, rc, "cannot open it");
-	else if (begin(v->env, path, &txn, e) == 0 &&
-		 open_databases(v, txn, e) == 0)
+	else if (begin(v->env, &txn, e) == 0 && open_databases(v, txn, e) == 0)
 		return v;
 	mdb_env_close(v->env);
 	free(v);
@@ -407,8 +431,7 @@ open_segment(struct table *t, const char *dir, struct segment *s, bool newest,
 	s->env = env_open(path, newest, e);
 	if (!s->env)
 		return err_prefix(e, "table %s, %s", t->name, file);
-	if (begin(s->env->env, path, &s->txn, e) != 0 ||
-	    check_version(s, e) != 0)
+	if (begin(s->env->env, &s->txn, e) != 0 || check_version(s, e) != 0)
 		return err_prefix(e, "table %s, %s", t->name, file);
 	return read_blocks(t, s, e);
 }
@@ -445,6 +468,36 @@ missing(const char *root, const char *name, struct err *e)
 		       hint, list);
 }
 
+int
+table_dir(const char *root, const char *name, char *buf, size_t size,
+	  struct err *e)
+{
+	struct stat st;
+
+	if (place_table(root, name, buf, size, e) != 0)
+		return -1;
+	if (stat(buf, &st) == 0)
+		return 0;
+	return errno == ENOENT ? missing(root, name, e)
+			       : err_sys(e, "cannot open table %s", name);
+}
+
+static void
+close_segments(struct table *t)
+{
+	for (size_t i = 0; i < t->nsegments; i++) {
+		if (t->segments[i].txn)
+			mdb_txn_abort(t->segments[i].txn);
+		if (t->segments[i].env)
+			env_close(t->segments[i].env);
+	}
+	for (size_t i = 0; i < t->nblocks; i++)
+		block_in_free(t->blocks[i].block);
+	free(t->segments);
+	t->segments = NULL;
+	t->nsegments = t->nblocks = 0;
+}
+
 static int
 open_segments(struct table *t, const char *dir, struct err *e)
 {
@@ -477,25 +530,32 @@ table_open(struct table **out, const char *root, const char *name,
 {
 	char dir[PATH_MAX];
 	struct table *t;
-	struct stat st;
+	int r;
 
-	if (place_table(root, name, dir, sizeof(dir), e) != 0)
+	if (table_dir(root, name, dir, sizeof(dir), e) != 0)
 		return -1;
-	if (stat(dir, &st) != 0)
-		return errno == ENOENT
-			   ? missing(root, name, e)
-			   : err_sys(e, "cannot open table %s", name);
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return err_sys(e, "cannot open table %s", name);
 	snprintf(t->name, sizeof(t->name), "%s", name);
 	t->shapes = shapes;
-	if (open_segments(t, dir, e) != 0) {
-		table_close(t);
-		return -1;
+	/* finished segments may go or be replaced while they are opened */
+	for (int i = 0; i < TRIES; i++) {
+		e->code = 0;
+		r = open_segments(t, dir, e);
+		if (r == 0 || (e->code != ENOENT && e->code != EAGAIN))
+			break;
+		close_segments(t);
 	}
-	*out = t;
-	return 0;
+	if (r == 0) {
+		*out = t;
+		return 0;
+	}
+	table_close(t);
+	/* or all of the table went */
+	return e->code == ENOENT && access(dir, F_OK) != 0
+		   ? missing(root, name, e)
+		   : -1;
 }
 
 void
@@ -503,15 +563,7 @@ table_close(struct table *t)
 {
 	if (!t)
 		return;
-	for (size_t i = 0; i < t->nsegments; i++) {
-		if (t->segments[i].txn)
-			mdb_txn_abort(t->segments[i].txn);
-		if (t->segments[i].env)
-			env_close(t->segments[i].env);
-	}
-	for (size_t i = 0; i < t->nblocks; i++)
-		block_in_free(t->blocks[i].block);
-	free(t->segments);
+	close_segments(t);
 	free(t->blocks);
 	free(t);
 }

@@ -31,6 +31,11 @@ enum { TABLE_VERSION = 1 }; /* of the format */
  */
 int table_root(const char *dir, char *buf, size_t size, struct err *);
 
+/* The directory of a table, to BUF.  A missing table is an error that names
+ * the tables there are. */
+int table_dir(const char *root, const char *name, char *buf, size_t size,
+	      struct err *);
+
 /* Names of the tables below ROOT, sorted, decoded; freed by the caller with
  * table_names_free. */
 int table_names(const char *root, char ***names, size_t *n, struct err *);
@@ -63,7 +68,7 @@ struct block {
 	uint64_t bytes;			 /* stored, all columns and header */
 };
 
-/* A missing table is an error that names the tables there are. */
+/* A missing table is an error as in table_dir. */
 int table_open(struct table **, const char *root, const char *name,
 	       struct shapes *, struct err *);
 void table_close(struct table *);

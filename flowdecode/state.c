@@ -161,10 +161,11 @@ take_all(struct state *s, int64_t clock_us, struct err *e)
 static int
 read_file(struct state *s, int64_t clock_us, struct err *e)
 {
-	int rc;
+	struct pages *p = pages_open(s->path, e);
+	int rc = p ? pages_check(p, 0, false, e) : -1;
 
-	if (pages_check_start(s->path, e) != 0 ||
-	    pages_check(s->path, 0, false, e) != 0)
+	pages_close(p);
+	if (rc != 0)
 		return 0;
 	rc = env_open(&s->env, s->path, MDB_RDONLY, 0);
 	if (rc != 0)

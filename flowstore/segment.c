@@ -15,8 +15,7 @@
 #include "common/pages.h"
 #include "common/place.h"
 #include "common/table.h"
-
-enum { DATA_MODE = 0640, LOCK_MODE = 0660 };
+#include "flowstore/lock.h"
 
 /* What one transaction may add before the size is looked at again. */
 #define MAP_SLACK (UINT64_C(2) << 30)
@@ -75,15 +74,12 @@ path_of(const struct segment *s, const char *file, const char *tail,
 static int
 make_file(const char *path, mode_t mode, struct err *e)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode);
-	int r = 0;
+	int fd = lock_make_file(path, mode, e);
 
 	if (fd < 0)
-		return err_sys(e, "cannot make %s", path);
-	if (fchmod(fd, mode) != 0 && errno != EPERM)
-		r = err_sys(e, "cannot set the mode of %s", path);
+		return -1;
 	close(fd);
-	return r;
+	return 0;
 }
 
 static int
@@ -94,7 +90,7 @@ open_env(struct segment *s, const char *file, struct err *e)
 
 	if (path_of(s, file, "", path, e) != 0 ||
 	    path_of(s, file, "-lock", lock, e) != 0 ||
-	    make_file(lock, LOCK_MODE, e) != 0)
+	    make_file(lock, READERS_MODE, e) != 0)
 		return -1;
 	rc = mdb_env_create(&s->env);
 	if (rc == 0)
@@ -330,12 +326,16 @@ static int
 check_pages(struct segment *s, const char *file, struct err *e)
 {
 	char path[PATH_MAX];
+	struct pages *p;
+	int r = -1;
 
 	if (path_of(s, file, "", path, e) != 0)
 		return -1;
-	if (pages_check(path, 0, true, e) == 0)
-		return 0;
-	return err_prefix(e, "cannot write to %s", path);
+	p = pages_open(path, e);
+	if (p)
+		r = pages_check(p, 0, true, e);
+	pages_close(p);
+	return r == 0 ? 0 : err_prefix(e, "cannot write to %s", path);
 }
 
 static int

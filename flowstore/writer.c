@@ -480,7 +480,7 @@ set_up(struct writer *w, struct err *e)
 	if (place_table(o->root, o->table, dir, sizeof(dir), e) != 0 ||
 	    lock_make_dirs(dir, e) != 0)
 		return -1;
-	w->lock = lock_take(dir, e);
+	w->lock = lock_take(dir, LOCK_WRITER, e);
 	if (w->lock < 0 ||
 	    segment_open(&w->segment, dir, o->segment_size, &w->ledger, e) != 0)
 		return -1;
