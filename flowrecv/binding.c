@@ -66,6 +66,8 @@ parse_address(struct binding *b, const char *host, uint16_t port, struct err *e)
 			       "write 127.0.0.1:%u or [::1]:%u",
 			       host, port, port);
 	memcpy(&b->addr, found->ai_addr, found->ai_addrlen);
+	b->port = port;
+	snprintf(b->host, sizeof(b->host), "%s", host);
 	snprintf(b->where, sizeof(b->where),
 		 found->ai_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host,
 		 port);
@@ -168,13 +170,21 @@ try_bind(struct binding *b)
 	return -1;
 }
 
-static uint16_t
-port_of(const struct binding *b)
+/* Adds what helps, where that is known. */
+static int
+err_remedy(struct err *e)
 {
-	struct sockaddr_in6 a; /* the port is at one place in both families */
+	size_t n = strlen(e->text);
+	const char *remedy = "";
 
-	memcpy(&a, &b->addr, sizeof(a));
-	return ntohs(a.sin6_port);
+	if (e->code == EMFILE)
+		remedy = "; to raise the limit: ulimit -n, or LimitNOFILE= of "
+			 "a service";
+	else if (e->code == EACCES)
+		remedy = "; ports below 1024 take root or the capability "
+			 "CAP_NET_BIND_SERVICE";
+	snprintf(e->text + n, sizeof(e->text) - n, "%s", remedy);
+	return -1;
 }
 
 static int
@@ -183,7 +193,7 @@ open_socket(struct binding *b, struct err *e)
 	if (try_bind(b) == 0)
 		return 0;
 	if (b->any && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
-		if (parse_address(b, "0.0.0.0", port_of(b), e) != 0)
+		if (parse_address(b, "0.0.0.0", b->port, e) != 0)
 			return -1;
 		if (try_bind(b) == 0)
 			return 0;
@@ -192,11 +202,12 @@ open_socket(struct binding *b, struct err *e)
 		err_set(e,
 			"%s: %s is in use; to see by whom: ss -ulnp sport = "
 			":%u",
-			b->name, b->where, port_of(b));
+			b->name, b->where, b->port);
 		e->code = EADDRINUSE;
 		return -1;
 	}
-	return err_sys(e, "%s: cannot bind %s", b->name, b->where);
+	err_sys(e, "%s: cannot bind %s", b->name, b->where);
+	return err_remedy(e);
 }
 
 /* The kernel doubles what it is asked for, to count its own overhead, and

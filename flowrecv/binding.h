@@ -20,13 +20,15 @@
 #include "common/log.h"
 #include "flowrecv/tally.h"
 
-enum { BINDING_WHERE_MAX = 80 };
+enum { BINDING_HOST_MAX = 64, BINDING_WHERE_MAX = BINDING_HOST_MAX + 16 };
 
 struct binding {
 	char name[BINDING_NAME_MAX];
 	size_t name_len;
 	struct sockaddr_storage addr;
-	bool any;		       /* a bare port */
+	bool any; /* a bare port */
+	uint16_t port;
+	char host[BINDING_HOST_MAX];   /* "::" */
 	char where[BINDING_WHERE_MAX]; /* "[::]:9090" */
 	int fd;			       /* -1 while closed */
 	size_t buffer;		       /* bytes that the kernel granted */
@@ -35,6 +37,7 @@ struct binding {
 	uint32_t kernel_seen; /* the kernel's counter, which wraps */
 	struct log_limit drop_log, error_log;
 	/* who receives from it, and what it waits for: one of the two */
+	struct view *views; /* who looks on */
 	void *owner;
 	struct binding *next;
 	struct event *readable, *pause;

@@ -12,6 +12,8 @@
 #include "common/cli.h"
 #include "common/log.h"
 #include "flowrecv/binding.h"
+#include "flowrecv/client.h"
+#include "flowrecv/control.h"
 #include "flowrecv/options.h"
 #include "flowrecv/receiver.h"
 #include "flowrecv/replay.h"
@@ -52,11 +54,11 @@ parse_bindings(const struct options *o, struct binding **list)
 	struct binding **at = list;
 	struct err e;
 
-	for (size_t i = 0; i < o->nbindings; i++, at = &(*at)->next) {
-		*at = binding_new(o->bindings[i], &e);
+	for (size_t i = 0; i < o->nwords; i++, at = &(*at)->next) {
+		*at = binding_new(o->words[i], &e);
 		if (!*at)
 			cli_usage("flowrecv", "%s", e.text);
-		if (o->nbindings == 1 && !strchr(o->bindings[0], '='))
+		if (o->nwords == 1 && !strchr(o->words[0], '='))
 			binding_rename(*at, "default", &e);
 		for (struct binding *b = *list; b != *at; b = b->next)
 			if (strcmp(b->name, (*at)->name) == 0)
@@ -91,6 +93,8 @@ static int
 run_receiver(const struct options *o)
 {
 	static struct receiver r;
+	struct control control = {
+	    .sock.fd = -1, .buffer = o->buffer, .verbose = o->verbose};
 	struct binding *list = NULL, *next;
 	struct err e;
 	int rc = EXIT_DONE;
@@ -101,10 +105,12 @@ run_receiver(const struct options *o)
 	} else {
 		r.allow = &o->allow;
 		if (open_bindings(o, &list, &r, &e) != 0 ||
+		    control_start(&control, &r, o->control, &e) != 0 ||
 		    receiver_run(&r, &e) != 0)
 			rc = failed(&e);
 		if (o->verbose || report_lost(&r))
 			report_log(&r, o->verbose);
+		control_stop(&control);
 	}
 	for (; list; list = next) {
 		next = list->next;
@@ -112,6 +118,22 @@ run_receiver(const struct options *o)
 	}
 	receiver_clear(&r);
 	return rc;
+}
+
+static int
+run_command(const struct options *o)
+{
+	struct command_line l = {
+	    .control = o->control,
+	    .verb = o->verb,
+	    .words = o->words,
+	    .nwords = o->nwords,
+	    .json = o->json,
+	    .hex = o->hex,
+	    .count = o->count,
+	};
+
+	return client_run(&l);
 }
 
 int
@@ -123,7 +145,10 @@ main(int argc, char **argv)
 	log_init("flowrecv");
 	signal(SIGUSR1, SIG_IGN); /* outside the loop there is no answer */
 	options_read(&o, argc, argv);
-	rc = o.read ? run_replay(&o) : run_receiver(&o);
+	if (o.verb)
+		rc = run_command(&o);
+	else
+		rc = o.read ? run_replay(&o) : run_receiver(&o);
 	options_clear(&o);
 	return rc;
 }

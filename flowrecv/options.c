@@ -8,14 +8,29 @@
 #include "common/cli.h"
 #include "common/text.h"
 #include "flowrecv/binding.h"
+#include "flowrecv/client.h"
 
 static const char usage[] =
-    "usage: flowrecv [-v] [--allow NETWORK,...] [--queue BYTES]\n"
-    "                [--receive-buffer BYTES] [NAME=][ADDRESS:]PORT ...\n"
+    "usage: flowrecv [-v] [--allow NETWORK,...] [--control PATH]\n"
+    "                [--queue BYTES] [--receive-buffer BYTES]\n"
+    "                [NAME=][ADDRESS:]PORT ...\n"
     "       flowrecv [-v] [--name NAME] [--port PORT,...] --read FILE|-\n"
+    "       flowrecv [--control PATH] COMMAND\n"
     "Receives flow datagrams and writes them to standard output.\n"
     "\n"
+    "Commands, to a flowrecv that is running:\n"
+    "  open NAME [ADDRESS:]PORT    open a port\n"
+    "  close NAME                  close it\n"
+    "  bindings [--json]           the ports that are open\n"
+    "  trace NAME [--json]         its datagrams as they come, until Ctrl-C\n"
+    "    --hex                     with their bytes\n"
+    "    --count N                 so many of them\n"
+    "  stats [NAME] [--json]       the counters, also of each exporter\n"
+    "\n"
+    "Options:\n"
     "      --allow NETWORK,...     take datagrams of these exporters only\n"
+    "      --control PATH          of the socket that commands come to\n"
+    "                              (/run/flow/flowrecv.sock)\n"
     "      --queue BYTES           may wait for a slow reader (256M)\n"
     "      --receive-buffer BYTES  of the kernel, per port (64M)\n"
     "      --read FILE             take a pcap or pcapng file, - is stdin\n"
@@ -81,20 +96,64 @@ ports_option(struct options *o, const char *text)
 		cli_usage("flowrecv", "--port: a list of ports, as 2055,9995");
 }
 
-enum { OPT_ALLOW = 256, OPT_QUEUE, OPT_BUFFER, OPT_READ, OPT_NAME, OPT_PORT };
+enum mode {
+	MODE_PORTS = 1,	  /* ports to listen on */
+	MODE_CAPTURE = 2, /* --read */
+	MODE_COMMAND = 4, /* to a running flowrecv */
+};
+
+enum {
+	OPT_ALLOW = 256,
+	OPT_CONTROL,
+	OPT_COUNT,
+	OPT_HEX,
+	OPT_JSON,
+	OPT_NAME,
+	OPT_PORT,
+	OPT_QUEUE,
+	OPT_READ,
+	OPT_BUFFER,
+};
 
 static const struct option long_options[] = {
     {"allow", required_argument, NULL, OPT_ALLOW},
-    {"queue", required_argument, NULL, OPT_QUEUE},
-    {"receive-buffer", required_argument, NULL, OPT_BUFFER},
-    {"read", required_argument, NULL, OPT_READ},
+    {"control", required_argument, NULL, OPT_CONTROL},
+    {"count", required_argument, NULL, OPT_COUNT},
+    {"hex", no_argument, NULL, OPT_HEX},
+    {"json", no_argument, NULL, OPT_JSON},
     {"name", required_argument, NULL, OPT_NAME},
     {"port", required_argument, NULL, OPT_PORT},
+    {"queue", required_argument, NULL, OPT_QUEUE},
+    {"read", required_argument, NULL, OPT_READ},
+    {"receive-buffer", required_argument, NULL, OPT_BUFFER},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {0},
 };
+
+/* What an option goes with. */
+static const struct {
+	int option;
+	unsigned modes;
+} option_modes[] = {
+    {OPT_ALLOW, MODE_PORTS},   {OPT_CONTROL, MODE_PORTS | MODE_COMMAND},
+    {OPT_COUNT, MODE_COMMAND}, {OPT_HEX, MODE_COMMAND},
+    {OPT_JSON, MODE_COMMAND},  {OPT_NAME, MODE_CAPTURE},
+    {OPT_PORT, MODE_CAPTURE},  {OPT_QUEUE, MODE_PORTS},
+    {OPT_BUFFER, MODE_PORTS},
+};
+
+static uint64_t
+count_option(const char *text)
+{
+	uint64_t v;
+
+	if (text_read_u64(text, strlen(text), &v) != 0 || v == 0)
+		cli_usage("flowrecv", "--count: '%s' is no number of datagrams",
+			  text);
+	return v;
+}
 
 static void
 option_set(struct options *o, int c, char **argv)
@@ -105,16 +164,25 @@ option_set(struct options *o, int c, char **argv)
 	case OPT_ALLOW:
 		if (allow_add(&o->allow, optarg, &e) != 0)
 			cli_usage("flowrecv", "--allow: %s", e.text);
-		o->live = true;
+		break;
+	case OPT_CONTROL:
+		o->control = optarg;
+		break;
+	case OPT_COUNT:
+		o->count = count_option(optarg);
+		break;
+	case OPT_HEX:
+		o->hex = true;
+		break;
+	case OPT_JSON:
+		o->json = true;
 		break;
 	case OPT_QUEUE:
 		o->queue = size_option("--queue", optarg, QUEUE_MIN, SIZE_MAX);
-		o->live = true;
 		break;
 	case OPT_BUFFER:
 		o->buffer = size_option("--receive-buffer", optarg, BUFFER_MIN,
 					BUFFER_MAX);
-		o->live = true;
 		break;
 	case OPT_READ:
 		o->read = optarg;
@@ -137,30 +205,71 @@ option_set(struct options *o, int c, char **argv)
 	}
 }
 
+/* One that was given and goes with none of MODES is named. */
+static void
+check_modes(const bool *given, enum mode mode, const char *what)
+{
+	for (size_t i = 0; i < sizeof(option_modes) / sizeof(option_modes[0]);
+	     i++) {
+		int option = option_modes[i].option;
+		const struct option *l = long_options;
+
+		if (!given[option - OPT_ALLOW] || option_modes[i].modes & mode)
+			continue;
+		while (l->val != option)
+			l++;
+		cli_usage("flowrecv", "--%s does not go with %s", l->name,
+			  what);
+	}
+}
+
+static void
+check(struct options *o, const bool *given)
+{
+	struct err e;
+
+	if (o->verb) {
+		check_modes(given, MODE_COMMAND, o->verb);
+		if ((o->hex || o->count) && strcmp(o->verb, "trace") != 0)
+			cli_usage("flowrecv", "--%s goes with trace only",
+				  o->hex ? "hex" : "count");
+		if (o->read)
+			cli_usage("flowrecv", "--read does not go with %s",
+				  o->verb);
+	} else if (o->read) {
+		check_modes(given, MODE_CAPTURE, "--read");
+		if (o->nwords > 0)
+			cli_usage("flowrecv", "--read takes no ports; --port "
+					      "picks of those in it");
+	} else {
+		check_modes(given, MODE_PORTS, "ports to listen on");
+		if (o->nwords == 0 && !o->control)
+			cli_usage("flowrecv", "a port to listen on, --control "
+					      "PATH to be told of some, or "
+					      "--read FILE");
+	}
+	if (o->name && binding_name_check(o->name, &e) != 0)
+		cli_usage("flowrecv", "%s", e.text);
+}
+
 void
 options_read(struct options *o, int argc, char **argv)
 {
-	struct err e;
+	bool given[OPT_BUFFER - OPT_ALLOW + 1] = {false};
 	int c;
 
 	*o = (struct options){.queue = QUEUE_DEFAULT, .buffer = BUFFER_DEFAULT};
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "vhV", long_options, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "vhV", long_options, NULL)) != -1) {
 		option_set(o, c, argv);
-	o->bindings = argv + optind;
-	o->nbindings = (size_t)(argc - optind);
-	if (!o->read && o->nbindings == 0)
-		cli_usage("flowrecv", "a port to listen on, or --read FILE");
-	if (o->read && (o->nbindings > 0 || o->live))
-		cli_usage("flowrecv",
-			  "--read takes no ports, --allow, --queue or "
-			  "--receive-buffer");
-	if (!o->read && (o->name || o->some_ports))
-		cli_usage("flowrecv",
-			  "--name and --port go with --read; a port to listen "
-			  "on is named NAME=PORT");
-	if (o->name && binding_name_check(o->name, &e) != 0)
-		cli_usage("flowrecv", "%s", e.text);
+		if (c >= OPT_ALLOW)
+			given[c - OPT_ALLOW] = true;
+	}
+	if (optind < argc && client_is_verb(argv[optind]))
+		o->verb = argv[optind++];
+	o->words = argv + optind;
+	o->nwords = (size_t)(argc - optind);
+	check(o, given);
 }
 
 void

@@ -18,10 +18,13 @@ struct options {
 	const char *read, *name;
 	uint8_t ports[PORTS_BYTES]; /* bitmap, used if some_ports */
 	bool some_ports;
-	bool verbose, live; /* live: an option that --read has no use for */
+	bool verbose, json, hex;
 	struct allow allow;
-	char **bindings;
-	size_t nbindings;
+	const char *control;
+	uint64_t count;
+	const char *verb; /* a command; NULL: none */
+	char **words;	  /* of the command; else the ports */
+	size_t nwords;
 };
 
 /* Exits where it is wrong, and for --help and --version. */

@@ -16,6 +16,7 @@
 #include "common/text.h"
 #include "flowrecv/line.h"
 #include "flowrecv/report.h"
+#include "flowrecv/trace.h"
 
 _Static_assert(INBOX_HEADER >= (int)DATAGRAM_HEADER_MAX &&
 		   INBOX_HEADER >= (int)LINE_BYTES_MAX,
@@ -29,10 +30,6 @@ enum {
 	HANDFULS = 32,		/* of one socket before the others' turn */
 	REFILL_US = 1000,	/* between two writes to a slow reader */
 	WATCH_S = 1, /* between two looks at the kernel's drop counter */
-	/* Of events: signals and output have the middle one, which libevent
-	 * gives, so that a flood does not hold them up. */
-	PRIORITIES = 3,
-	PRIORITY_INPUT = 2,
 };
 
 static const struct timeval refill_time = {.tv_usec = REFILL_US};
@@ -133,9 +130,13 @@ take(struct receiver *r, struct binding *b, struct datagram *d)
 	struct tally *t;
 	const char *p;
 	size_t len;
+	bool allowed;
 	int room;
 
-	if (!admit(r, b, d, &t))
+	allowed = admit(r, b, d, &t);
+	if (b->views)
+		trace_datagram(b->views, d, !allowed);
+	if (!allowed)
 		return 0;
 	room = has_room(r, DATAGRAM_HEADER_MAX + d->len);
 	if (room < 0)
@@ -354,8 +355,8 @@ receiver_add(struct receiver *r, struct binding *b, struct err *e)
 	b->readable = event_new(r->base, b->fd, EV_READ, binding_ready, b);
 	b->pause = evtimer_new(r->base, binding_ready, b);
 	if (!b->readable || !b->pause ||
-	    event_priority_set(b->readable, PRIORITY_INPUT) != 0 ||
-	    event_priority_set(b->pause, PRIORITY_INPUT) != 0 ||
+	    event_priority_set(b->readable, RECEIVER_PRIORITY_INPUT) != 0 ||
+	    event_priority_set(b->pause, RECEIVER_PRIORITY_INPUT) != 0 ||
 	    event_add(b->readable, NULL) != 0)
 		return err_set(e, "%s: cannot wait for it", b->name);
 	while (*at)
@@ -392,9 +393,8 @@ reap(struct receiver *r)
 }
 
 void
-receiver_remove(struct receiver *r, struct binding *b)
+receiver_drain(struct receiver *r, struct binding *b)
 {
-	struct binding **at = &r->bindings;
 	int64_t now = now_us(), last = 0;
 	int n;
 
@@ -404,6 +404,13 @@ receiver_remove(struct receiver *r, struct binding *b)
 	if (n < 0)
 		fail(r);
 	update_output(r);
+}
+
+void
+receiver_remove(struct receiver *r, struct binding *b)
+{
+	struct binding **at = &r->bindings;
+
 	binding_kernel_drops(b);
 	r->kernel_drops += b->kernel_drops;
 	while (*at != b)
@@ -462,7 +469,7 @@ new_base(void)
 		base = event_base_new_with_config(c);
 	if (c)
 		event_config_free(c);
-	if (base && event_base_priority_init(base, PRIORITIES) != 0) {
+	if (base && event_base_priority_init(base, RECEIVER_PRIORITIES) != 0) {
 		event_base_free(base);
 		base = NULL;
 	}

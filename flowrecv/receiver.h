@@ -28,6 +28,10 @@
 #include "flowrecv/inbox.h"
 #include "flowrecv/outqueue.h"
 
+/* Of events: signals and output have the middle one, which libevent gives, so
+ * that a flood does not hold them up. */
+enum { RECEIVER_PRIORITIES = 3, RECEIVER_PRIORITY_INPUT = 2 };
+
 struct receiver {
 	struct event_base *base;
 	struct binding *bindings; /* open; a list, in the order of opening */
@@ -58,8 +62,9 @@ void receiver_clear(struct receiver *);
 
 /* Takes B, which is open, over; if it fails B stays the caller's. */
 int receiver_add(struct receiver *, struct binding *b, struct err *);
-/* Closes it when what has arrived until now is taken; frees it when that is
- * sent. */
+/* Takes what has arrived for B until now. */
+void receiver_drain(struct receiver *, struct binding *b);
+/* Closes B, and frees it when all that came from it is sent. */
 void receiver_remove(struct receiver *, struct binding *b);
 /* The open one of that name; NULL: none. */
 struct binding *receiver_find(struct receiver *, const char *name);

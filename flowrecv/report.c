@@ -7,66 +7,47 @@
 #include "common/log.h"
 #include "common/text.h"
 
-enum { REPORT_LINE_MAX = 320 };
-
-static void
-tally_text(const struct tally *t, char *buf, size_t size)
-{
-	snprintf(buf, size,
-		 "received %" PRIu64 ", refused %" PRIu64
-		 ", queue-dropped %" PRIu64 ", queued %" PRIu64
-		 ", sent %" PRIu64,
-		 t->received, t->refused, t->dropped, t->queued, t->sent);
-}
-
-static void
-put_port(const char *name, const struct tally *t, uint64_t kernel_drops,
-	 report_line *put, void *ctx)
-{
-	char text[REPORT_LINE_MAX / 2], line[REPORT_LINE_MAX];
-
-	tally_text(t, text, sizeof(text));
-	snprintf(line, sizeof(line), "%s: %s, kernel-dropped %" PRIu64, name,
-		 text, kernel_drops);
-	put(ctx, line);
-}
-
 /* What is in all and not in those that are open. */
-static void
-put_closed(struct receiver *r, report_line *put, void *ctx)
+static struct tally
+closed_tally(const struct receiver *r)
 {
 	struct tally t = r->total;
 
-	for (struct binding *b = r->bindings; b; b = b->next) {
+	for (const struct binding *b = r->bindings; b; b = b->next) {
 		t.received -= b->tally.received;
 		t.refused -= b->tally.refused;
 		t.dropped -= b->tally.dropped;
 		t.queued -= b->tally.queued;
 		t.sent -= b->tally.sent;
 	}
-	if (t.received > 0 || r->kernel_drops > 0)
-		put_port("closed ports", &t, r->kernel_drops, put, ctx);
+	return t;
 }
 
-static void
-put_ports(struct receiver *r, const struct binding *only, report_line *put,
-	  void *ctx)
+void
+report_ports(struct receiver *r, const struct binding *only, report_take *take,
+	     void *ctx)
 {
+	struct tally closed = closed_tally(r);
+
 	for (struct binding *b = r->bindings; b; b = b->next) {
 		if (only && b != only)
 			continue;
 		binding_kernel_drops(b);
-		put_port(b->name, &b->tally, b->kernel_drops, put, ctx);
+		take(ctx,
+		     &(struct report_row){.port = b->name,
+					  .tally = &b->tally,
+					  .kernel_drops = b->kernel_drops});
 	}
-	if (!only)
-		put_closed(r, put, ctx);
+	if (!only && (closed.received > 0 || r->kernel_drops > 0))
+		take(ctx,
+		     &(struct report_row){.tally = &closed,
+					  .kernel_drops = r->kernel_drops});
 }
 
-static void
-put_exporters(struct receiver *r, const struct binding *only, report_line *put,
-	      void *ctx)
+void
+report_exporters(struct receiver *r, const struct binding *only,
+		 report_take *take, void *ctx)
 {
-	char text[REPORT_LINE_MAX / 2], line[REPORT_LINE_MAX];
 	char who[TEXT_MAX + 1];
 
 	for (size_t i = 0; i < EXPORTERS_MAX; i++) {
@@ -76,43 +57,72 @@ put_exporters(struct receiver *r, const struct binding *only, report_line *put,
 		    (only && x->binding != only))
 			continue;
 		who[text_ip(who, x->addr)] = '\0';
-		tally_text(&x->tally, text, sizeof(text));
-		snprintf(line, sizeof(line), "%s %s: %s", x->binding->name, who,
-			 text);
-		put(ctx, line);
+		take(ctx, &(struct report_row){.port = x->binding->name,
+					       .exporter = who,
+					       .tally = &x->tally});
 	}
 }
 
 void
-report_text(struct receiver *r, const struct binding *only, report_line *put,
-	    void *ctx)
+report_text(const struct report_row *w, char line[REPORT_LINE_MAX])
 {
-	char line[REPORT_LINE_MAX];
+	const struct tally *t = w->tally;
+	int n = snprintf(
+	    line, REPORT_LINE_MAX,
+	    "%s%s%s: received %" PRIu64 ", refused %" PRIu64
+	    ", queue-dropped %" PRIu64 ", queued %" PRIu64 ", sent %" PRIu64,
+	    w->port ? w->port : "closed ports", w->exporter ? " " : "",
+	    w->exporter ? w->exporter : "", t->received, t->refused, t->dropped,
+	    t->queued, t->sent);
 
-	put_ports(r, only, put, ctx);
-	if (!only) {
-		snprintf(line, sizeof(line),
-			 "exporters: known %zu, evicted %" PRIu64,
-			 r->exporters.n, r->exporters.evicted);
-		put(ctx, line);
-	}
-	put_exporters(r, only, put, ctx);
+	if (!w->exporter)
+		snprintf(line + n, (size_t)(REPORT_LINE_MAX - n),
+			 ", kernel-dropped %" PRIu64, w->kernel_drops);
+}
+
+/* No name or address has a character that JSON would escape. */
+void
+report_json(const struct report_row *w, char line[REPORT_LINE_MAX])
+{
+	const struct tally *t = w->tally;
+	char port[BINDING_NAME_MAX + 2] = "null", kernel[64] = "";
+	char exporter[TEXT_MAX + 16] = "";
+
+	if (w->port)
+		snprintf(port, sizeof(port), "\"%s\"", w->port);
+	if (w->exporter)
+		snprintf(exporter, sizeof(exporter), ",\"exporter\":\"%s\"",
+			 w->exporter);
+	else
+		snprintf(kernel, sizeof(kernel), ",\"kernel_dropped\":%" PRIu64,
+			 w->kernel_drops);
+	snprintf(line, REPORT_LINE_MAX,
+		 "{\"name\":%s%s,\"received\":%" PRIu64 ",\"refused\":%" PRIu64
+		 ",\"queue_dropped\":%" PRIu64 ",\"queued\":%" PRIu64
+		 ",\"sent\":%" PRIu64 "%s}",
+		 port, exporter, t->received, t->refused, t->dropped, t->queued,
+		 t->sent, kernel);
 }
 
 static void
-to_log(void *ctx, const char *line)
+to_log(void *ctx, const struct report_row *w)
 {
+	char line[REPORT_LINE_MAX];
+
 	(void)ctx;
+	report_text(w, line);
 	log_line("%s", line);
 }
 
 void
 report_log(struct receiver *r, bool all)
 {
-	if (all)
-		report_text(r, NULL, to_log, NULL);
-	else
-		put_ports(r, NULL, to_log, NULL);
+	report_ports(r, NULL, to_log, NULL);
+	if (!all)
+		return;
+	log_line("exporters: known %zu, evicted %" PRIu64, r->exporters.n,
+		 r->exporters.evicted);
+	report_exporters(r, NULL, to_log, NULL);
 }
 
 bool

@@ -1,24 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The counters of a receiver as text.
+ * The counters of a receiver, row by row, and rows as text.
  */
 #ifndef FLOWRECV_REPORT_H
 #define FLOWRECV_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "flowrecv/receiver.h"
 
-/* Gets a line, without its end. */
-typedef void report_line(void *ctx, const char *line);
+enum { REPORT_LINE_MAX = 320 };
 
-/* A line for each port, one for all that are closed, and those of exporters:
- * how many are known, and one for each at each port.  Of ONLY if it is not
- * NULL. */
-void report_text(struct receiver *, const struct binding *only, report_line *,
-		 void *ctx);
+/* Of a port, or of an exporter at a port. */
+struct report_row {
+	const char *port;     /* NULL: all that are closed */
+	const char *exporter; /* its address as text; NULL: all */
+	const struct tally *tally;
+	uint64_t kernel_drops; /* of the port */
+};
 
-/* The same on stderr; without ALL no exporters. */
+/* What is called for each row; it may keep nothing of it. */
+typedef void report_take(void *ctx, const struct report_row *);
+
+/* The ports, in the order of opening; then the closed ones, if there is
+ * anything to say.  Of ONLY if it is not NULL. */
+void report_ports(struct receiver *, const struct binding *only, report_take *,
+		  void *ctx);
+void report_exporters(struct receiver *, const struct binding *only,
+		      report_take *, void *ctx);
+
+/* A row as a line, without its end: text, or JSON. */
+void report_text(const struct report_row *, char line[REPORT_LINE_MAX]);
+void report_json(const struct report_row *, char line[REPORT_LINE_MAX]);
+
+/* Lines on stderr: ports, and with ALL how many exporters are known, and each
+ * of them. */
 void report_log(struct receiver *, bool all);
 
 /* Whether the queue or the kernel dropped anything. */

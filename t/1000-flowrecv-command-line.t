@@ -39,7 +39,8 @@ def test_version(_):
 
 def test_nothing(_):
     """without a port it says what it needs"""
-    check_usage([], "a port to listen on, or --read FILE")
+    check_usage([], "a port to listen on, --control PATH to be told of some, "
+                "or --read FILE")
 
 
 def test_ports(_):
@@ -102,13 +103,27 @@ def test_networks(_):
 
 def test_mixed(_):
     """options of one way of working with the other"""
-    text = "--read takes no ports, --allow, --queue or --receive-buffer"
-    check_usage(["--read", "x", "9090"], text)
-    check_usage(["--read", "x", "--queue", "1M"], text)
-    text = ("--name and --port go with --read; a port to listen on is named "
-            "NAME=PORT")
-    check_usage(["--name", "x", "9090"], text)
-    check_usage(["--port", "1", "9090"], text)
+    check_usage(["--read", "x", "9090"],
+                "--read takes no ports; --port picks of those in it")
+    for option in ("queue=1M", "receive-buffer=1M", "allow=::/0", "control=x",
+                   "count=3", "hex", "json"):
+        name = option.split("=")[0]
+        check_usage(["--read", "x", f"--{option}"],
+                    f"--{name} does not go with --read")
+    for option in "name=x", "port=1", "count=3", "hex", "json":
+        name = option.split("=")[0]
+        check_usage(["9090", f"--{option}"],
+                    f"--{name} does not go with ports to listen on")
+    for option in "name=x", "port=1", "queue=1M", "allow=::/0":
+        name = option.split("=")[0]
+        check_usage(["bindings", f"--{option}"],
+                    f"--{name} does not go with bindings")
+    check_usage(["open", "a", "9090", "--read", "x"],
+                "--read does not go with open")
+    check_usage(["stats", "--hex"], "--hex goes with trace only")
+    check_usage(["stats", "--count", "1"], "--count goes with trace only")
+    check_usage(["trace", "a", "--count", "0"],
+                "--count: '0' is no number of datagrams")
     check_usage(["--read", "x", "--port", "1,x"],
                 "--port: 'x' is no port: 1 to 65535")
     check_usage(["--read", "x", "--port", ","],

@@ -71,20 +71,27 @@ def run(*args, **kwargs):
                           timeout=60, **kwargs)
 
 
+def command(*args, **kwargs):
+    """The same: exit status, stdout, stderr, as text."""
+    done = run(*args, **kwargs)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
 class Receiver:
     """A flowrecv with verbose output whose ports are open.
 
     Its output goes to a file unless given.  Use it in a with statement."""
 
-    def __init__(self, scratch, *args, stdout=None, prefix=()):
+    def __init__(self, scratch, *args, stdout=None, prefix=(), env=None):
         self.out = scratch / "out"
         self.err = scratch / "err"
+        self.run_at = os.environ["FLOW_RUN"]
         wanted = len([a for a in args if re.search(r"\d$", str(a)) and
                       not str(a).startswith("-")])
         with open(self.err, "wb") as err, open(self.out, "wb") as out:
             self.process = subprocess.Popen(
                 [*prefix, tap.program("flowrecv"), "-v", *map(str, args)],
-                stdout=out if stdout is None else stdout, stderr=err)
+                stdout=out if stdout is None else stdout, stderr=err, env=env)
         netflow.wait_for(lambda: self.said().count(" listening on ") == wanted or
                    self.process.poll() is not None, "ports to open")
 
@@ -132,6 +139,16 @@ class Receiver:
         for m in filter(None, map(EXPORTER.match, lines)):
             found[m[1], m[2]] = dict(zip(TALLY, map(int, m.groups()[2:])))
         return found, int(known[1]), int(known[2])
+
+    def control(self, *args, **kwargs):
+        """What `flowrecv args` says to it: exit status, stdout, stderr."""
+        return command(*args, env={**os.environ, "FLOW_RUN": self.run_at},
+                       **kwargs)
+
+    def open(self, name, where):
+        """A port at run time."""
+        tap.equal(self.control("open", name, where), (0, "port opened\n", ""),
+                  f"open {name} {where}")
 
     def ask(self):
         """The counters at this moment."""
