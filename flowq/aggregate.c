@@ -106,9 +106,8 @@ static const struct agg_ops count_values_ops = {
     8, count_values_add, count_merge, count_emit, count_header};
 
 /*
- * sum of unsigned values: {u64 sum, u64 values}.  What overflows on the way
- * overflows at the end too.  Where no value is null there is no need to count
- * them: {u64 sum}.
+ * sum of unsigned values: {u64 sum}.  What overflows on the way overflows at
+ * the end too.  The sum of no values is 0.
  */
 
 static inline bool
@@ -144,22 +143,6 @@ sum_window(char *p, const struct vec *v, uint32_t n)
 }
 
 static int
-sum_plain_add(const struct agg_rows *r, size_t offset, const struct vec *v)
-{
-	bool over = false;
-
-	if (!r->index) {
-		over = sum_window(r->base + offset, v, r->n);
-	} else {
-		for (uint32_t i = 0; i < r->n; i++)
-			over |= sum_one(state_of(r, offset, i),
-					VEC_AT(*v, uint64_t, i));
-	}
-	*r->overflow |= over;
-	return 0;
-}
-
-static int
 sum_add(const struct agg_rows *r, size_t offset, const struct vec *v)
 {
 	bool over = false;
@@ -167,41 +150,20 @@ sum_add(const struct agg_rows *r, size_t offset, const struct vec *v)
 	if (v->type == TYPE_NULL)
 		return 0;
 	if (!r->index && !v->null) {
-		add64(r->base + offset + 8, r->n);
 		*r->overflow |= sum_window(r->base + offset, v, r->n);
 		return 0;
 	}
-	for (uint32_t i = 0; i < r->n; i++) {
-		char *p = state_of(r, offset, i);
-
-		if (VEC_NULL(*v, i))
-			continue;
-		over |= sum_one(p, VEC_AT(*v, uint64_t, i));
-		add64(p + 8, 1);
-	}
+	for (uint32_t i = 0; i < r->n; i++)
+		over |= sum_one(state_of(r, offset, i),
+				VEC_NULL(*v, i) ? 0 : VEC_AT(*v, uint64_t, i));
 	*r->overflow |= over;
 	return 0;
-}
-
-static void
-sum_plain_merge(char *into, const char *from, bool *overflow)
-{
-	*overflow |= sum_one(into, get64(from));
 }
 
 static void
 sum_merge(char *into, const char *from, bool *overflow)
 {
 	*overflow |= sum_one(into, get64(from));
-	add64(into + 8, get64(from + 8));
-}
-
-static bool
-sum_emit(const char *state, void *out, uint32_t i, bool *overflow)
-{
-	(void)overflow;
-	((uint64_t *)out)[i] = get64(state);
-	return get64(state + 8) != 0;
 }
 
 static bool
@@ -213,13 +175,10 @@ sum_header(char *state, uint32_t rows, enum col_type type,
 	if (!s || !s->has_sum || expr_type_of(type) != TYPE_UINT)
 		return false;
 	*overflow |= sum_one(state, s->usum);
-	add64(state + 8, rows - s->nulls);
 	return true;
 }
 
-static const struct agg_ops sum_plain_ops = {8, sum_plain_add, sum_plain_merge,
-					     count_emit, NULL};
-static const struct agg_ops sum_ops = {16, sum_add, sum_merge, sum_emit,
+static const struct agg_ops sum_ops = {8, sum_add, sum_merge, count_emit,
 				       sum_header};
 
 /*
@@ -265,7 +224,7 @@ wide_emit(const char *state, void *out, uint32_t i, bool *overflow)
 	if (sum != (int64_t)sum)
 		*overflow = true;
 	((int64_t *)out)[i] = (int64_t)sum;
-	return get64(state + 16) != 0;
+	return true;
 }
 
 static bool
@@ -348,12 +307,6 @@ real_merge(char *into, const char *from, bool *overflow)
 }
 
 static bool
-real_emit(const char *state, void *out, uint32_t i, bool *overflow)
-{
-	return sum_emit(state, out, i, overflow);
-}
-
-static bool
 real_avg_emit(const char *state, void *out, uint32_t i, bool *overflow)
 {
 	uint64_t n = get64(state + 8);
@@ -365,8 +318,8 @@ real_avg_emit(const char *state, void *out, uint32_t i, bool *overflow)
 	return n != 0;
 }
 
-static const struct agg_ops real_sum_ops = {16, real_add, real_merge, real_emit,
-					    NULL};
+static const struct agg_ops real_sum_ops = {16, real_add, real_merge,
+					    count_emit, NULL};
 static const struct agg_ops real_avg_ops = {16, real_add, real_merge,
 					    real_avg_emit, NULL};
 
@@ -691,7 +644,7 @@ best_ops(enum expr_type t, bool max)
 static void
 choose_sum(struct agg *a, enum expr_type t)
 {
-	a->type = t;
+	a->type = t == TYPE_NULL ? TYPE_UINT : t;
 	if (t == TYPE_REAL)
 		a->ops = &real_sum_ops;
 	else if (t == TYPE_INT || t == TYPE_DURATION)
@@ -707,15 +660,6 @@ choose_avg(struct agg *a, enum expr_type t)
 	a->ops = t == TYPE_REAL	      ? &real_avg_ops
 		 : t == TYPE_DURATION ? &wide_avg_duration_ops
 				      : &wide_avg_ops;
-}
-
-/* Narrower states where no value is null, for many groups. */
-void
-aggregate_compact(struct agg *a)
-{
-	if (a->ops == &sum_ops && a->arg->type == TYPE_UINT &&
-	    !a->arg->nullable)
-		a->ops = &sum_plain_ops;
 }
 
 int
@@ -764,4 +708,147 @@ aggregate_bind(struct binder *b, const char *name, const struct expr *call,
 	}
 	a->arg = arg;
 	return 0;
+}
+
+/*
+ * Counts and sums, of which most queries are made, side by side: an entry is
+ * looked at once for all of them.
+ */
+
+enum { MANY = 4 };
+
+struct many {
+	bool mark, count;
+	size_t count_at;
+	unsigned sums;
+	size_t at[MANY];	  /* of the sums' states */
+	const uint64_t *in[MANY]; /* of what is added, one a row */
+};
+
+/* Sorts the aggregates into M, if all are such, and their values are there. */
+static bool
+many_set(struct many *m, const struct agg *aggs, size_t n,
+	 const struct vec *vecs)
+{
+	*m = (struct many){0};
+	for (size_t k = 0; k < n; k++) {
+		const struct vec *v = &vecs[k];
+
+		if (aggs[k].arg && (v->type == TYPE_NULL || v->null))
+			return false;
+		if (aggs[k].ops == &sum_ops && !v->constant && m->sums < MANY) {
+			m->at[m->sums] = aggs[k].offset;
+			m->in[m->sums++] = v->data;
+		} else if (aggs[k].ops->add == count_values_add ||
+			   aggs[k].ops == &count_ops) {
+			if (m->count)
+				return false;
+			m->count = true;
+			m->count_at = aggs[k].offset;
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+static inline __attribute__((always_inline)) void
+many_add(const struct agg_rows *r, const struct many *m, bool count,
+	 unsigned sums)
+{
+	bool over = false;
+
+	for (uint32_t i = 0; i < r->n; i++) {
+		char *e = r->base + r->stride * r->index[i];
+
+		if (m->mark)
+			put64(e, (uint64_t)r->index[i] + 1);
+		if (count)
+			add64(e + m->count_at, 1);
+		for (unsigned k = 0; k < sums; k++)
+			over |= sum_one(e + m->at[k], m->in[k][i]);
+	}
+	*r->overflow |= over;
+}
+
+static void
+many_run(const struct agg_rows *r, const struct many *m)
+{
+	switch (m->sums * 2 + m->count) {
+	case 0:
+		many_add(r, m, false, 0);
+		break;
+	case 1:
+		many_add(r, m, true, 0);
+		break;
+	case 2:
+		many_add(r, m, false, 1);
+		break;
+	case 3:
+		many_add(r, m, true, 1);
+		break;
+	case 4:
+		many_add(r, m, false, 2);
+		break;
+	case 5:
+		many_add(r, m, true, 2);
+		break;
+	default:
+		many_add(r, m, m->count, m->sums);
+	}
+}
+
+int
+aggregate_add(const struct agg *aggs, size_t n, const struct agg_rows *r,
+	      const struct vec *vecs)
+{
+	struct many m;
+
+	if (r->index && n > 0 && many_set(&m, aggs, n, vecs)) {
+		m.mark = r->mark;
+		many_run(r, &m);
+		return 0;
+	}
+	for (uint32_t i = 0; r->mark && i < r->n; i++)
+		put64(r->base + r->stride * r->index[i],
+		      (uint64_t)r->index[i] + 1);
+	for (size_t k = 0; k < n; k++)
+		if (aggs[k].ops->add(r, aggs[k].offset, &vecs[k]))
+			return -1;
+	return 0;
+}
+
+/* Whether all states are one number that is added. */
+static bool
+all_numbers(const struct agg *aggs, size_t n)
+{
+	for (size_t k = 0; k < n; k++)
+		if (aggs[k].ops->merge != count_merge &&
+		    aggs[k].ops->merge != sum_merge)
+			return false;
+	return true;
+}
+
+void
+aggregate_merge(const struct agg *aggs, size_t n, const struct agg_rows *r,
+		const char *from, const uint32_t *from_index)
+{
+	bool numbers = all_numbers(aggs, n), over = false;
+
+	for (uint32_t i = 0; i < r->n; i++) {
+		char *to = r->base + r->stride * r->index[i];
+		const char *e = from + r->stride * from_index[i];
+
+		if (r->mark)
+			put64(to, (uint64_t)r->index[i] + 1);
+		if (numbers)
+			for (size_t k = 0; k < n; k++)
+				over |= sum_one(to + aggs[k].offset,
+						get64(e + aggs[k].offset));
+		else
+			for (size_t k = 0; k < n; k++)
+				aggs[k].ops->merge(to + aggs[k].offset,
+						   e + aggs[k].offset, &over);
+	}
+	*r->overflow |= over;
 }

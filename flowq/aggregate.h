@@ -21,6 +21,8 @@ struct agg_rows {
 	uint32_t n;
 	struct arena *arena; /* what states may point to */
 	bool *overflow;	     /* set when a sum leaves its 64 bits */
+	/* With index: also set the entry's first 8 bytes to its index + 1. */
+	bool mark;
 };
 
 struct agg_ops {
@@ -55,7 +57,15 @@ const char *aggregate_names(void);
 int aggregate_bind(struct binder *, const char *name, const struct expr *call,
 		   struct agg *);
 
-/* Takes the narrower state where no value is null: for many groups. */
-void aggregate_compact(struct agg *);
+/* Adds rows to the states of N aggregates; VECS has what each is of. */
+int aggregate_add(const struct agg *, size_t n, const struct agg_rows *,
+		  const struct vec *vecs);
+
+/*
+ * Adds states: row i is the entry at FROM + stride * FROM_INDEX[i], whose
+ * states lie as they do in those that they are added to.
+ */
+void aggregate_merge(const struct agg *, size_t n, const struct agg_rows *,
+		     const char *from, const uint32_t *from_index);
 
 #endif

@@ -8,7 +8,10 @@
 
 typedef unsigned __int128 u128;
 
-enum { HUGE_PAGE = 2 << 20, PREFETCH = 12 };
+enum {
+	LARGE = 4 << 20, /* bytes of a table that gets memory of its own */
+	PREFETCH = 12,
+};
 
 static inline uint64_t
 get64(const char *p)
@@ -137,9 +140,6 @@ group_plan_init(struct group_plan *p, const struct source *src)
 					     : 8;
 	p->stride = p->key_size;
 	for (size_t i = 0; i < p->naggs; i++) {
-		/* A group has rows: without keys there may be none. */
-		if (p->nkeys)
-			aggregate_compact(&p->aggs[i]);
 		p->aggs[i].offset = p->stride;
 		p->stride += p->aggs[i].ops->size;
 	}
@@ -150,26 +150,30 @@ group_plan_init(struct group_plan *p, const struct source *src)
  */
 
 /*
- * Zeroed by writing: a page of calloc that is read before it is written is
- * mapped twice, and the second time interrupts the other cores.  Large tables
- * are hit all over: huge pages spare most TLB misses.
+ * Zeroed memory.  Large tables are hit all over: huge pages spare most TLB
+ * misses.  They are had at once, for a page that is read before it is written
+ * is mapped twice, and the second time interrupts the other cores.
  */
 static char *
 table_memory(size_t bytes)
 {
 	char *p;
 
-	if (bytes < 2 * HUGE_PAGE) {
-		p = malloc(bytes);
-	} else {
-		bytes = (bytes + HUGE_PAGE - 1) & ~((size_t)HUGE_PAGE - 1);
-		p = aligned_alloc(HUGE_PAGE, bytes);
-		if (p)
-			madvise(p, bytes, MADV_HUGEPAGE);
-	}
-	if (p)
-		memset(p, 0, bytes);
+	if (bytes < LARGE)
+		return calloc(1, bytes);
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, bytes, MADV_HUGEPAGE);
+	madvise(p, bytes, MADV_POPULATE_WRITE);
 	return p;
+}
+
+static size_t
+table_bytes(const struct group_table *t)
+{
+	return (t->mask + 1) * t->plan->stride;
 }
 
 int
@@ -190,15 +194,23 @@ group_table_init(struct group_table *t, const struct group_plan *plan,
 void
 group_table_clear(struct group_table *t)
 {
-	free(t->entries);
+	if (t->entries && table_bytes(t) >= LARGE)
+		munmap(t->entries, table_bytes(t));
+	else
+		free(t->entries);
 	*t = (struct group_table){0};
 }
 
-void
-group_table_reset(struct group_table *t)
+size_t
+group_table_count(const struct group_table *t)
 {
-	memset(t->entries, 0, (t->mask + 1) * t->plan->stride);
-	t->count = 0;
+	size_t n = 0;
+
+	if (!t->entries || t->plan->mode != GROUP_DENSE)
+		return t->count;
+	for (size_t i = 0; i <= t->mask; i++)
+		n += get64(t->entries + i * t->plan->stride) != 0;
+	return n;
 }
 
 uint64_t
@@ -313,10 +325,7 @@ group_entry(struct group_table *t, const char *from)
 	switch (t->plan->mode) {
 	case GROUP_DENSE:
 		i = get64(from) - 1;
-		if (!get64(t->entries + i * t->plan->stride)) {
-			put64(t->entries + i * t->plan->stride, i + 1);
-			t->count++;
-		}
+		put64(t->entries + i * t->plan->stride, i + 1);
 		break;
 	case GROUP_64:
 		i = find64(t, get64(from), mix(get64(from)));
@@ -332,13 +341,21 @@ group_entry(struct group_table *t, const char *from)
 	return t->entries + i * t->plan->stride;
 }
 
+size_t
+group_table_next(const struct group_table *t)
+{
+	size_t entries = t->mask + 1;
+
+	return entries * t->plan->stride < LARGE ? 4 * entries : 2 * entries;
+}
+
 int
 group_table_grow(struct group_table *t, struct err *err)
 {
 	struct group_table big;
 	size_t stride = t->plan->stride, key = t->plan->key_size;
 
-	if (group_table_init(&big, t->plan, (t->mask + 1) * 4, err))
+	if (group_table_init(&big, t->plan, group_table_next(t), err))
 		return -1;
 	for (size_t i = 0; i <= t->mask; i++) {
 		const char *e = t->entries + i * stride;
@@ -387,18 +404,30 @@ out_of_bounds(const struct group_key *k, struct err *err)
 		       k->name);
 }
 
-/* Adds one part to keys of 64 bits: the usual widths. */
-static int
-pack64(const struct group_key *k, const struct vec *v, uint32_t n,
-       uint64_t *keys, struct err *err)
+/* Parts of values that are 64 bits wide, whose scale is theirs but for BASE:
+ * what is set in any of them. */
+static inline uint64_t
+pack_plain(const struct group_key *k, const uint64_t *in, uint64_t base,
+	   uint32_t n, uint64_t *keys)
 {
-	uint64_t base = (uint64_t)k->base, over = 0;
-	uint64_t limit =
-	    k->bits < 64 ? (UINT64_C(1) << k->bits) - 1 : UINT64_MAX;
+	uint64_t any = 0;
+	unsigned shift = k->shift;
 
-	/* Scales agree modulo 2^64, IPv4's 0xffff apart. */
-	if (v->type == TYPE_IPV4)
-		base = (uint64_t)(k->base - SCALE_IPV4);
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t part = in[i] - base;
+
+		any |= part;
+		keys[i] += part << shift;
+	}
+	return any;
+}
+
+static uint64_t
+pack_any(const struct group_key *k, const struct vec *v, uint64_t base,
+	 uint32_t n, uint64_t *keys)
+{
+	uint64_t any = 0;
+
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t part = 0;
 
@@ -410,10 +439,30 @@ pack64(const struct group_key *k, const struct vec *v, uint32_t n,
 			part = VEC_AT(*v, uint64_t, i) - base;
 		if (VEC_NULL(*v, i))
 			part = 0;
-		over |= part & ~limit;
+		any |= part;
 		keys[i] += part << k->shift;
 	}
-	return over ? out_of_bounds(k, err) : 0;
+	return any;
+}
+
+/* Adds one part to keys of 64 bits: the usual widths. */
+static int
+pack64(const struct group_key *k, const struct vec *v, uint32_t n,
+       uint64_t *keys, struct err *err)
+{
+	uint64_t base = (uint64_t)k->base, any;
+	uint64_t limit =
+	    k->bits < 64 ? (UINT64_C(1) << k->bits) - 1 : UINT64_MAX;
+
+	/* Scales agree modulo 2^64, IPv4's 0xffff apart. */
+	if (v->type == TYPE_IPV4)
+		base = (uint64_t)(k->base - SCALE_IPV4);
+	if (v->null || v->constant || v->type == TYPE_BOOL ||
+	    v->type == TYPE_IP)
+		any = pack_any(k, v, base, n, keys);
+	else
+		any = pack_plain(k, v->data, base, n, keys);
+	return any & ~limit ? out_of_bounds(k, err) : 0;
 }
 
 static int
@@ -525,14 +574,8 @@ group_64(struct group_table *t, struct view *v, const struct vec *vecs,
 		if (pack64(&t->plan->keys[k], &vecs[k], n, keys, v->err))
 			return -1;
 	if (t->plan->mode == GROUP_DENSE) {
-		for (uint32_t i = 0; i < n; i++) {
-			char *e;
-
+		for (uint32_t i = 0; i < n; i++)
 			index[i] = (uint32_t)keys[i] - 1;
-			e = t->entries + index[i] * t->plan->stride;
-			t->count += !get64(e);
-			put64(e, keys[i]);
-		}
 		return 0;
 	}
 	for (uint32_t i = 0; i < n; i++)

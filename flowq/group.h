@@ -46,29 +46,31 @@ struct group_table {
 	const struct group_plan *plan;
 	char *entries; /* plan->stride each; zeroed key: empty */
 	size_t mask;   /* entries - 1 */
-	size_t count;
+	size_t count;  /* of used ones; not of GROUP_DENSE */
 };
 
 /* ENTRIES: a power of two; ignored by GROUP_DENSE. */
 int group_table_init(struct group_table *, const struct group_plan *,
 		     size_t entries, struct err *);
 void group_table_clear(struct group_table *);
-/* Empties it. */
-void group_table_reset(struct group_table *);
-/* Four times as many entries. */
+/* More entries, and how many those will be. */
 int group_table_grow(struct group_table *, struct err *);
+size_t group_table_next(const struct group_table *);
+/* Used entries. */
+size_t group_table_count(const struct group_table *);
 
-/* Whether N more groups leave it at most half full. */
+/* Whether N more groups leave it so empty that they are found soon. */
 static inline bool
 group_table_fits(const struct group_table *t, size_t n)
 {
 	return t->plan->mode == GROUP_DENSE ||
-	       (t->count + n) * 2 <= t->mask + 1;
+	       (t->count + n) * 8 <= (t->mask + 1) * 5;
 }
 
 /*
  * The entry of each row of the view's window, made if there is none: there
- * must be room.  Byte keys of new groups go to KEEP.
+ * must be room.  Byte keys of new groups go to KEEP.  Entries of GROUP_DENSE
+ * are made by who marks them: see agg_rows.
  */
 int group_rows(struct group_table *, struct view *, struct arena *keep,
 	       uint32_t *index);

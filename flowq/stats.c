@@ -27,7 +27,10 @@ struct run {
 struct local {
 	struct group_table table;
 	bool ready, moved;
-	char *one;	   /* the only entry, without keys */
+	char *one;	/* the only entry, without keys */
+	char *coded;	/* entries by code, zero from block to block */
+	uint32_t *used; /* codes */
+	size_t coded_cap;
 	struct run **runs; /* PARTITIONS of them, once it moved */
 	struct arena keep; /* what keys and states point to */
 	bool overflow;
@@ -38,6 +41,8 @@ struct stats {
 	struct source result;
 	struct source *src;
 	struct group_plan plan;
+	int *fields; /* that keys are made of */
+	size_t nfields;
 	size_t threads;
 	struct local *locals;
 	size_t parts; /* partitions of the result: 1 or PARTITIONS */
@@ -124,7 +129,7 @@ make_room(const struct stats *s, struct local *l, size_t n, struct err *err)
 	size_t limit = l->moved ? TABLE_SMALL : TABLE_LARGE;
 
 	if (l->ready && !group_table_fits(&l->table, n) &&
-	    (l->table.mask + 1) * s->plan.stride * 4 > limit &&
+	    group_table_next(&l->table) * s->plan.stride > limit &&
 	    move_out(s, l, err))
 		return -1;
 	if (!l->ready) {
@@ -139,20 +144,226 @@ make_room(const struct stats *s, struct local *l, size_t n, struct err *err)
 }
 
 static int
-add_aggregates(struct stats *s, struct local *l, struct view *v,
+add_aggregates(const struct stats *s, struct view *v,
 	       const struct agg_rows *rows)
 {
+	struct vec *vecs =
+	    arena_alloc(&v->arena, (s->plan.naggs + 1) * sizeof(*vecs));
+
+	if (!vecs)
+		return eval_oom(&v->eval);
 	for (size_t k = 0; k < s->plan.naggs; k++) {
 		const struct agg *a = &s->plan.aggs[k];
-		struct vec vec = {.type = TYPE_UINT};
 
-		if (a->arg && view_eval(v, a->arg, &vec))
+		vecs[k] = (struct vec){.type = TYPE_UINT};
+		if (a->arg && view_eval(v, a->arg, &vecs[k]))
 			return -1;
-		if (a->ops->add(rows, a->offset, &vec))
-			return eval_oom(&v->eval);
 	}
-	(void)l;
+	if (aggregate_add(s->plan.aggs, s->plan.naggs, rows, vecs))
+		return eval_oom(&v->eval);
 	return 0;
+}
+
+static uint32_t
+window_at(struct view *v, uint32_t at)
+{
+	uint32_t left = v->nsel - at;
+
+	view_window(v, at, left > VIEW_CHUNK ? VIEW_CHUNK : left);
+	return v->eval.n;
+}
+
+/* All selected rows into the one entry. */
+static int
+add_to_one(const struct stats *s, struct local *l, struct view *v, char *entry)
+{
+	struct agg_rows rows = {.base = entry,
+				.stride = s->plan.stride,
+				.arena = &l->keep,
+				.overflow = &l->overflow};
+
+	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
+		rows.n = window_at(v, at);
+		if (add_aggregates(s, v, &rows))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+add_rows(const struct stats *s, struct local *l, struct view *v)
+{
+	uint32_t index[VIEW_CHUNK];
+	struct agg_rows rows = {.stride = s->plan.stride,
+				.index = index,
+				.arena = &l->keep,
+				.overflow = &l->overflow,
+				.mark = s->plan.mode == GROUP_DENSE};
+
+	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
+		rows.n = window_at(v, at);
+		if (make_room(s, l, rows.n, v->err) ||
+		    group_rows(&l->table, v, &l->keep, index))
+			return -1;
+		rows.base = l->table.entries;
+		if (add_aggregates(s, v, &rows))
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * How keys vary in a block: not at all, or with the entries of one field, of
+ * which *e is a view then.
+ */
+enum { KEYS_VARY, KEYS_CONSTANT, KEYS_CODED };
+
+static int
+keys_vary(const struct stats *s, struct view *v, size_t *field, struct view **e)
+{
+	int how = KEYS_CONSTANT;
+
+	*e = NULL;
+	for (size_t i = 0; i < s->nfields; i++) {
+		size_t f = (size_t)s->fields[i];
+		const struct column *col;
+		enum col_type type;
+		struct view *entries;
+
+		if (view_entries(v, f, &entries))
+			return -1;
+		if (entries && how == KEYS_CONSTANT) {
+			*field = f;
+			*e = entries;
+			how = KEYS_CODED;
+			continue;
+		}
+		if (entries)
+			return KEYS_VARY;
+		if (view_column(v, f, &col, &type))
+			return -1;
+		if (col && !col->constant)
+			return KEYS_VARY;
+	}
+	return how;
+}
+
+/* Whether a key overflows in some entry: that is counted by rows. */
+static int
+keys_overflow(const struct stats *s, struct view *e)
+{
+	uint64_t before = e->eval.overflows;
+	struct vec vec;
+
+	for (size_t k = 0; k < s->plan.nkeys; k++) {
+		if (s->plan.keys[k].node->kind == NODE_FIELD)
+			continue;
+		for (uint32_t at = 0; at < e->nsel; at += e->eval.n) {
+			window_at(e, at);
+			if (view_eval(e, s->plan.keys[k].node, &vec))
+				return -1;
+		}
+	}
+	return e->eval.overflows != before;
+}
+
+/* Room for an entry per code. */
+static int
+coded_room(const struct stats *s, struct local *l, uint32_t entries,
+	   struct err *err)
+{
+	if (entries <= l->coded_cap)
+		return 0;
+	free(l->coded);
+	free(l->used);
+	l->coded_cap = 0;
+	l->coded = calloc(entries, s->plan.stride);
+	l->used = malloc((entries + 1) * sizeof(*l->used));
+	if (!l->coded || !l->used)
+		return oom(err);
+	l->coded_cap = entries;
+	return 0;
+}
+
+/* Selected rows into the entries of their codes. */
+static int
+add_by_code(const struct stats *s, struct local *l, struct view *v,
+	    const uint32_t *code)
+{
+	uint32_t index[VIEW_CHUNK];
+	struct agg_rows rows = {.base = l->coded,
+				.stride = s->plan.stride,
+				.arena = &l->keep,
+				.overflow = &l->overflow,
+				.mark = true};
+
+	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
+		rows.n = window_at(v, at);
+		rows.index = code + at;
+		if (v->sel) {
+			for (uint32_t i = 0; i < rows.n; i++)
+				index[i] = code[v->sel[at + i]];
+			rows.index = index;
+		}
+		if (add_aggregates(s, v, &rows))
+			return -1;
+	}
+	return 0;
+}
+
+/* Entries by code that were used go to the groups that they belong to, and are
+ * zero again. */
+static int
+merge_codes(const struct stats *s, struct local *l, struct view *e)
+{
+	uint32_t index[VIEW_CHUNK];
+	struct agg_rows rows = {.stride = s->plan.stride,
+				.index = index,
+				.arena = &l->keep,
+				.overflow = &l->overflow,
+				.mark = s->plan.mode == GROUP_DENSE};
+	uint64_t mark;
+
+	e->nsel = 0;
+	for (uint32_t i = 0; i < e->block.rows; i++) {
+		memcpy(&mark, l->coded + i * rows.stride, sizeof mark);
+		l->used[e->nsel] = i;
+		e->nsel += mark != 0;
+	}
+	e->sel = l->used;
+	for (uint32_t at = 0; at < e->nsel; at += rows.n) {
+		rows.n = window_at(e, at);
+		if (make_room(s, l, rows.n, e->err) ||
+		    group_rows(&l->table, e, &l->keep, index))
+			return -1;
+		rows.base = l->table.entries;
+		aggregate_merge(s->plan.aggs, s->plan.naggs, &rows, l->coded,
+				l->used + at);
+	}
+	for (uint32_t i = 0; i < e->nsel; i++)
+		memset(l->coded + l->used[i] * rows.stride, 0, rows.stride);
+	return 0;
+}
+
+/* All selected rows are of one group. */
+static int
+add_to_group(const struct stats *s, struct local *l, struct view *v)
+{
+	uint64_t overflows = v->eval.overflows, key;
+	uint32_t index;
+	char *entry;
+
+	view_window(v, 0, 1);
+	if (make_room(s, l, 1, v->err) ||
+	    group_rows(&l->table, v, &l->keep, &index))
+		return -1;
+	/* They are counted by rows. */
+	v->eval.overflows += (v->eval.overflows - overflows) * (v->nsel - 1);
+	entry = l->table.entries + index * s->plan.stride;
+	key = (uint64_t)index + 1;
+	if (s->plan.mode == GROUP_DENSE)
+		memcpy(entry, &key, sizeof key);
+	return add_to_one(s, l, v, entry);
 }
 
 static int
@@ -161,28 +372,30 @@ stats_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 {
 	struct stats *s = (struct stats *)sink;
 	struct local *l = &s->locals[thread];
-	uint32_t index[VIEW_CHUNK];
+	const uint32_t *code;
+	size_t field = 0;
+	struct view *e;
+	int how, rc = 1;
 
 	(void)nth, (void)stop;
-	for (uint32_t at = 0; at < v->nsel; at += VIEW_CHUNK) {
-		uint32_t left = v->nsel - at;
-		struct agg_rows rows = {l->one, s->plan.stride, NULL,
-					left,	&l->keep,	&l->overflow};
-
-		if (left > VIEW_CHUNK)
-			rows.n = VIEW_CHUNK;
-		view_window(v, at, rows.n);
-		if (s->plan.nkeys) {
-			if (make_room(s, l, rows.n, v->err) ||
-			    group_rows(&l->table, v, &l->keep, index))
-				return -1;
-			rows.base = l->table.entries;
-			rows.index = index;
-		}
-		if (add_aggregates(s, l, v, &rows))
-			return -1;
-	}
-	return 0;
+	if (!s->plan.nkeys)
+		return add_to_one(s, l, v, l->one);
+	if (!v->nsel)
+		return 0;
+	how = keys_vary(s, v, &field, &e);
+	if (how < 0)
+		return -1;
+	if (how == KEYS_CONSTANT)
+		return add_to_group(s, l, v);
+	/* Few rows are looked at one by one. */
+	if (how == KEYS_CODED && v->nsel >= e->nsel)
+		rc = keys_overflow(s, e);
+	if (rc)
+		return rc < 0 ? -1 : add_rows(s, l, v);
+	if (coded_room(s, l, e->nsel, v->err) || view_codes(v, field, &code) ||
+	    add_by_code(s, l, v, code))
+		return -1;
+	return merge_codes(s, l, e);
 }
 
 /* Whether the block's header answers all aggregates; if so, adds them. */
@@ -287,7 +500,7 @@ stats_finish(struct sink *sink, struct err *err)
 	for (size_t i = 0; i < s->threads; i++) {
 		moved |= s->locals[i].moved;
 		overflow |= s->locals[i].overflow;
-		groups += s->locals[i].table.count;
+		groups += group_table_count(&s->locals[i].table);
 	}
 	/* Many groups are merged by all threads, partition by partition. */
 	moved |= groups > FEW_GROUPS && s->plan.mode != GROUP_DENSE;
@@ -364,7 +577,7 @@ merge_runs(struct stats *s, size_t part, struct group_table *t, struct err *err)
 static char **
 list_entries(const struct group_table *t)
 {
-	char **list = malloc((t->count + 1) * sizeof(*list));
+	char **list = malloc((group_table_count(t) + 1) * sizeof(*list));
 	size_t n = 0;
 
 	for (size_t i = 0; list && i <= t->mask; i++) {
@@ -480,7 +693,7 @@ open_entries(struct stats *s, struct part *part, size_t index, struct err *err)
 		t = &s->locals[0].table;
 	else if (merge_runs(s, index, t, err))
 		return -1;
-	part->n = t->count;
+	part->n = group_table_count(t);
 	part->entries = list_entries(t);
 	return part->entries ? 0 : oom(err);
 }
@@ -566,6 +779,8 @@ free_local(struct local *l)
 	}
 	free(l->runs);
 	arena_free(&l->keep);
+	free(l->coded);
+	free(l->used);
 	free(l->one);
 }
 
@@ -625,6 +840,21 @@ describe_result(struct stats *s, struct arena *a)
 	return 0;
 }
 
+/* Adds the fields of an expression to the list. */
+static void
+add_fields(struct stats *s, const struct node *nd)
+{
+	size_t i = 0;
+
+	for (; nd->kind == NODE_FIELD && i < s->nfields; i++)
+		if (s->fields[i] == nd->slot)
+			break;
+	if (nd->kind == NODE_FIELD && i == s->nfields)
+		s->fields[s->nfields++] = nd->slot;
+	for (size_t k = 0; k < nd->n; k++)
+		add_fields(s, nd->args[k]);
+}
+
 struct sink *
 stats_new(struct arena *a, struct source *src, struct group_key *keys,
 	  size_t nkeys, struct agg *aggs, size_t naggs)
@@ -637,5 +867,10 @@ stats_new(struct arena *a, struct source *src, struct group_key *keys,
 	s->src = src;
 	s->plan = (struct group_plan){
 	    .nkeys = nkeys, .naggs = naggs, .keys = keys, .aggs = aggs};
+	s->fields = arena_alloc(a, (src->n + 1) * sizeof(*s->fields));
+	if (!s->fields)
+		return NULL;
+	for (size_t i = 0; i < nkeys; i++)
+		add_fields(s, keys[i].node);
 	return describe_result(s, a) ? NULL : &s->sink;
 }

@@ -14,7 +14,7 @@ import flowq_rows as fr
 
 SEED = 20261123
 QUERIES = 400
-ROWS = 3000
+ROWS = 6000
 NUMBERS = ['src_port', 'dst_port', 'protocol', 'octet_count', 'packet_count',
            'tcp_flags', 'src_as']
 ADDRESSES = ['src_addr', 'dst_addr']
@@ -140,12 +140,15 @@ class Generator:
         f = self.rng.choice(['count', 'sum', 'avg', 'min', 'max'])
         if f == 'avg':
             return 'avg(%s)' % a, 'avg(%s)' % sa
+        if f == 'sum':
+            return 'sum(%s)' % a, 'coalesce(sum(%s), 0)' % sa
         return '%s(%s)' % (f, a), '%s(%s)' % (f, sa)
 
     def stats(self):
         keys = self.rng.sample(
             ['src_addr', 'dst_addr', 'dst_port', 'protocol', 'tcp_flags',
-             'src_as', 'interface_name', 'src_port % 10'],
+             'src_as', 'interface_name', 'src_port % 10', 'dst_port * 2',
+             'protocol + src_as'],
             self.rng.randrange(0, 4))
         aggs = []
         for i in range(self.rng.randrange(1, 4)):
@@ -253,8 +256,8 @@ def main():
     bad = []
     with tempfile.TemporaryDirectory() as root:
         # Several writers: blocks that overlap in time, of several shapes.
-        for i in range(0, ROWS, 1000):
-            fr.store(root, 't', rows[i:i + 1000])
+        for a, b in (0, 4000), (4000, 5000), (5000, ROWS):
+            fr.store(root, 't', rows[a:b])
         g = Generator(random.Random(SEED))
         seen = 0
         for _ in range(QUERIES):
