@@ -52,6 +52,10 @@ int block_parse(const void *head, size_t len, struct shapes *,
 		struct block_in **, struct err *);
 void block_in_free(struct block_in *);
 
+/* See table_encoding. */
+const char *block_encoding(const struct block_in *, const void *body,
+			   size_t col, struct table_scratch *);
+
 /*
  * Decode a column of the block whose body is given: see table_column,
  * table_entries and table_codes.  The body's length must be what the head said

@@ -473,6 +473,44 @@ block_column(const struct block_in *b, const void *body, size_t col,
 	return 0;
 }
 
+static bool
+is_text(enum col_type t)
+{
+	return t == COL_STRING || t == COL_BYTES;
+}
+
+const char *
+block_encoding(const struct block_in *b, const void *body, size_t col,
+	       struct table_scratch *s)
+{
+	static const char *const names[] = {
+	    [ENC_CONST] = "constant",  [ENC_PACKED] = "packed",
+	    [ENC_RUNS] = "runs",       [ENC_DICT] = "dictionary",
+	    [ENC_PATCHED] = "patched", [ENC_DELTA] = "differences",
+	    [ENC_LINEAR] = "relative", [ENC_ESCAPE] = "escaped",
+	    [ENC_MAP] = "mapped",
+	};
+	uint32_t nulls = b->pub.stats[col].nulls;
+	struct target t;
+	unsigned kind;
+
+	if (begin(&t, b, body, col, s) != 0 || verify(&t, col) != 0)
+		return NULL;
+	if (nulls != 0 && nulls != t.n) {
+		uint32_t *v =
+		    decode_take(&t.d, (t.n + DECODE_SLACK) * sizeof(*v));
+
+		if (!v || decode_vector32(&t.d, t.n, v) != 0)
+			return NULL;
+	}
+	kind = decode_u8(&t.d);
+	if (t.d.bad)
+		return NULL;
+	if (is_text(t.type))
+		return kind == STRINGS_DICT ? "dictionary" : "text";
+	return kind < sizeof(names) / sizeof(*names) ? names[kind] : NULL;
+}
+
 /* The entries of strings: a list, unless there is a string per row. */
 static size_t
 text_entries(struct target *t, size_t max)
@@ -487,12 +525,6 @@ text_entries(struct target *t, size_t max)
 	if (!t->d.bad)
 		t->d.p = start;
 	return 0;
-}
-
-static bool
-is_text(enum col_type t)
-{
-	return t == COL_STRING || t == COL_BYTES;
 }
 
 /* The entries' vector is next. */

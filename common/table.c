@@ -79,6 +79,17 @@ add_name(char ***names, size_t *n, const char *name)
 	return 0;
 }
 
+/* A directory that was made as a table: others may lie beside it. */
+static bool
+is_table(int root, const char *dir)
+{
+	char path[NAME_MAX + SEGMENT_NAME_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/.lock", dir);
+	return fstatat(root, path, &st, 0) == 0;
+}
+
 int
 table_names(const char *root, char ***names, size_t *n, struct err *e)
 {
@@ -96,11 +107,8 @@ table_names(const char *root, char ***names, size_t *n, struct err *e)
 		return -1;
 	}
 	while (r == 0 && (f = readdir(d))) {
-		struct stat st;
-
 		if (f->d_name[0] != '.' && place_decode(f->d_name, name) == 0 &&
-		    fstatat(dirfd(d), f->d_name, &st, 0) == 0 &&
-		    S_ISDIR(st.st_mode))
+		    is_table(dirfd(d), f->d_name))
 			r = add_name(names, n, name);
 	}
 	closedir(d);
@@ -305,7 +313,7 @@ env_open(const char *path, bool newest, struct err *e)
 /* ---- the snapshot ---- */
 
 struct segment {
-	uint32_t number;
+	struct table_segment pub;
 	struct env *env;
 	MDB_txn *txn;
 };
@@ -365,6 +373,22 @@ new_block(struct table *t)
 	return &t->blocks[t->nblocks];
 }
 
+static void
+add_up(struct table_segment *s, const struct block *b)
+{
+	int c = shape_find(b->shape, "_time");
+	const struct column_stat *st = c < 0 ? NULL : &b->stats[c];
+
+	s->n++;
+	s->rows += b->rows;
+	if (!st || !st->has_minmax || st->min.type != COL_TIME)
+		return;
+	if (st->min.i < s->first)
+		s->first = st->min.i;
+	if (st->max.i > s->last)
+		s->last = st->max.i;
+}
+
 static int
 read_block(struct table *t, struct segment *s, MDB_val *key, MDB_val *head,
 	   struct err *e)
@@ -378,14 +402,15 @@ read_block(struct table *t, struct segment *s, MDB_val *key, MDB_val *head,
 		return err_sys(e, "cannot open table %s", t->name);
 	if (key->mv_size != sizeof(id)) {
 		err_set(e, "a key of %zu bytes", key->mv_size);
-		return in_block(t, s->number, id, e);
+		return in_block(t, s->pub.number, id, e);
 	}
 	memcpy(&id, key->mv_data, sizeof(id));
 	if (block_parse(head->mv_data, head->mv_size, t->shapes, &b->block,
 			e) != 0)
-		return in_block(t, s->number, id, e);
-	b->segment = s->number;
+		return in_block(t, s->pub.number, id, e);
+	b->segment = s->pub.number;
 	t->nblocks++;
+	add_up(&s->pub, &b->block->pub);
 	rc = mdb_get(s->txn, s->env->data, key, &body);
 	if (rc != 0)
 		err_lmdb(e, rc, "its data");
@@ -396,7 +421,7 @@ read_block(struct table *t, struct segment *s, MDB_val *key, MDB_val *head,
 		rc = err_set(e, "its head says it is block %llu",
 			     (unsigned long long)b->block->pub.first_id);
 	if (rc != 0)
-		return in_block(t, s->number, id, e);
+		return in_block(t, s->pub.number, id, e);
 	b->body = body.mv_data;
 	return 0;
 }
@@ -408,6 +433,9 @@ read_blocks(struct table *t, struct segment *s, struct err *e)
 	MDB_val key, head;
 	int rc = mdb_cursor_open(s->txn, s->env->heads, &c), r = 0;
 
+	s->pub.block = t->nblocks;
+	s->pub.first = INT64_MAX;
+	s->pub.last = INT64_MIN;
 	if (rc != 0)
 		return err_lmdb(e, rc, "cannot read it");
 	while (r == 0 && (rc = mdb_cursor_get(c, &key, &head, MDB_NEXT)) == 0)
@@ -418,13 +446,26 @@ read_blocks(struct table *t, struct segment *s, struct err *e)
 	return r;
 }
 
+static void
+measure(struct segment *s)
+{
+	MDB_val k = {strlen(META_CREATED), META_CREATED}, v;
+	struct stat st;
+	int fd;
+
+	if (mdb_env_get_fd(s->env->env, &fd) == 0 && fstat(fd, &st) == 0)
+		s->pub.bytes = (uint64_t)st.st_size;
+	if (mdb_get(s->txn, s->env->meta, &k, &v) == 0 && v.mv_size == 8)
+		memcpy(&s->pub.created, v.mv_data, 8);
+}
+
 static int
 open_segment(struct table *t, const char *dir, struct segment *s, bool newest,
 	     struct err *e)
 {
 	char file[SEGMENT_NAME_MAX], path[PATH_MAX];
 
-	place_segment(s->number, file);
+	place_segment(s->pub.number, file);
 	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >=
 	    (int)sizeof(path))
 		return err_set(e, "the path %s/%s is too long", dir, file);
@@ -433,6 +474,7 @@ open_segment(struct table *t, const char *dir, struct segment *s, bool newest,
 		return err_prefix(e, "table %s, %s", t->name, file);
 	if (begin(s->env->env, &s->txn, e) != 0 || check_version(s, e) != 0)
 		return err_prefix(e, "table %s, %s", t->name, file);
+	measure(s);
 	return read_blocks(t, s, e);
 }
 
@@ -514,7 +556,7 @@ open_segments(struct table *t, const char *dir, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		struct segment *s = &t->segments[t->nsegments++];
 
-		s->number = numbers[i];
+		s->pub.number = numbers[i];
 		if (open_segment(t, dir, s, i + 1 == n, e) != 0) {
 			free(numbers);
 			return -1;
@@ -615,4 +657,131 @@ table_codes(const struct table *t, size_t i, size_t col,
 	const struct stored *b = &t->blocks[i];
 
 	return of_block(t, b, block_codes(b->block, b->body, col, s, c, e), e);
+}
+
+size_t
+table_segments(const struct table *t)
+{
+	return t->nsegments;
+}
+
+const struct table_segment *
+table_segment(const struct table *t, size_t i)
+{
+	return &t->segments[i].pub;
+}
+
+const char *
+table_encoding(const struct table *t, size_t i, size_t col,
+	       struct table_scratch *s)
+{
+	return block_encoding(t->blocks[i].block, t->blocks[i].body, col, s);
+}
+
+int
+table_streams(const struct table *t, struct table_stream **out, size_t *n,
+	      struct err *e)
+{
+	const struct segment *s;
+	struct table_stream *p;
+	MDB_cursor *c;
+	MDB_stat st;
+	MDB_val k, v;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (t->nsegments == 0)
+		return 0;
+	s = &t->segments[t->nsegments - 1];
+	rc = mdb_stat(s->txn, s->env->meta, &st);
+	if (rc != 0)
+		return err_lmdb(e, rc, "cannot read it");
+	p = calloc(st.ms_entries + 1, sizeof(*p));
+	if (!p)
+		return err_sys(e, "cannot read it");
+	rc = mdb_cursor_open(s->txn, s->env->meta, &c);
+	if (rc != 0) {
+		free(p);
+		return err_lmdb(e, rc, "cannot read it");
+	}
+	while (*n < st.ms_entries && mdb_cursor_get(c, &k, &v, MDB_NEXT) == 0) {
+		struct place_stream at;
+
+		if (k.mv_size != 9 || *(char *)k.mv_data != META_STREAM ||
+		    v.mv_size != sizeof(at))
+			continue;
+		memcpy(&at, v.mv_data, sizeof(at));
+		memcpy(&p[*n].id, (char *)k.mv_data + 1, 8);
+		p[*n].number = at.number;
+		p[(*n)++].time = at.time;
+	}
+	mdb_cursor_close(c);
+	*out = p;
+	return 0;
+}
+
+/* ---- readers ---- */
+
+struct readers {
+	struct table_reader *p;
+	size_t n;
+	uint64_t newest; /* transaction */
+	bool failed;
+};
+
+/* A line of LMDB's: process, thread, transaction or '-'. */
+static int
+on_reader(const char *line, void *ctx)
+{
+	struct readers *r = ctx;
+	struct table_reader *p;
+	char *end, *at;
+	long pid = strtol(line, &end, 10);
+
+	if (end == line || pid <= 0 || pid == (long)getpid())
+		return 0;
+	end += strspn(end, " ");
+	end += strcspn(end, " ");
+	p = realloc(r->p, (r->n + 1) * sizeof(*p));
+	if (!p) {
+		r->failed = true;
+		return -1;
+	}
+	r->p = p;
+	p[r->n].pid = pid;
+	p[r->n].behind = strtoull(end, &at, 10);
+	if (at == end) /* it has the file open and reads nothing now */
+		return 0;
+	p[r->n].behind =
+	    r->newest > p[r->n].behind ? r->newest - p[r->n].behind : 0;
+	r->n++;
+	return 0;
+}
+
+int
+table_readers(const struct table *t, struct table_reader **out, size_t *n,
+	      struct err *e)
+{
+	struct readers r = {0};
+	MDB_envinfo info;
+	MDB_env *env;
+	int dead;
+
+	*out = NULL;
+	*n = 0;
+	if (t->nsegments == 0)
+		return 0;
+	env = t->segments[t->nsegments - 1].env->env;
+	if (mdb_reader_check(env, &dead) != 0 || mdb_env_info(env, &info) != 0)
+		return err_set(e, "cannot list the readers");
+	r.newest = info.me_last_txnid;
+	mdb_reader_list(env, on_reader, &r);
+	if (r.failed) {
+		free(r.p);
+		return err_set(e, "cannot list the readers: out of memory");
+	}
+	*out = r.p;
+	*n = r.n;
+	return 0;
 }

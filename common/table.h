@@ -42,6 +42,7 @@ int table_names(const char *root, char ***names, size_t *n, struct err *);
 void table_names_free(char **names, size_t n);
 
 struct table; /* an open snapshot */
+struct table_scratch;
 
 /*
  * Statistics of one column of a block.  min, max and sum are over the valid
@@ -77,6 +78,43 @@ void table_close(struct table *);
  * read at opening. */
 size_t table_blocks(const struct table *);
 const struct block *table_block(const struct table *, size_t i);
+
+/* Segments of the snapshot, ascending. */
+struct table_segment {
+	uint32_t number;
+	uint64_t bytes;	 /* of its file */
+	int64_t created; /* microseconds since 1970 */
+	size_t block, n; /* its first block, and how many */
+	uint64_t rows;
+	int64_t first, last; /* least and greatest _time; first > last if
+				there is none */
+};
+size_t table_segments(const struct table *);
+const struct table_segment *table_segment(const struct table *, size_t i);
+
+/* What the table knows of a stream. */
+struct table_stream {
+	uint64_t id, number; /* the highest number stored */
+	int64_t time;	     /* when it was */
+};
+/* To be freed. */
+int table_streams(const struct table *, struct table_stream **, size_t *n,
+		  struct err *);
+
+/* A process that reads the newest segment, which it holds up the reuse of
+ * pages in. */
+struct table_reader {
+	long pid;
+	uint64_t behind; /* commits made since its snapshot */
+};
+/* Other processes than this one; those that died are taken out of the list
+ * before.  To be freed. */
+int table_readers(const struct table *, struct table_reader **, size_t *n,
+		  struct err *);
+
+/* How a column is encoded: a static text; NULL if it is damaged. */
+const char *table_encoding(const struct table *, size_t i, size_t col,
+			   struct table_scratch *);
 
 /* What decoding works in: one per thread.  A zeroed one is ready, and is freed
  * by table_scratch_clear. */

@@ -20,6 +20,8 @@
 #include "common/stage.h"
 #include "common/table.h"
 #include "common/text.h"
+#include "flowstore/command.h"
+#include "flowstore/quantity.h"
 #include "flowstore/writer.h"
 
 enum {
@@ -34,6 +36,10 @@ enum {
 
 static const char usage[] =
     "usage: flowstore [-v] [--root DIR] [--host NAME] TABLE\n"
+    "       flowstore tables [--json]\n"
+    "       flowstore info [--json] TABLE\n"
+    "       flowstore create TABLE ...\n"
+    "       flowstore drop [--yes] TABLE ...\n"
     "\n"
     "Reads a record stream (from flowlog or flowdecode) on stdin and appends\n"
     "it to a table, which is made if it is missing.  What was read is\n"
@@ -44,6 +50,8 @@ static const char usage[] =
     "  --host NAME          stored in each record as _host\n"
     "  --segment-size SIZE  begin a new file at this size (1G)\n"
     "  --segment-age AGE    or at this age (1d)\n"
+    "  --json               one JSON object a line\n"
+    "  -y, --yes            do not ask\n"
     "  -v, --verbose        counters on stderr at the end (SIGUSR1: at once)\n"
     "  -h, --help           this text\n"
     "  -V, --version        the version\n";
@@ -146,52 +154,27 @@ run(struct flowstore *f, struct err *err)
 	return rc;
 }
 
-/* Names that are kept for commands. */
-static bool
-is_verb(const char *name)
-{
-	static const char *const verbs[] = {
-	    "backup", "check", "create",  "drop",      "export", "import",
-	    "info",   "purge", "restore", "retention", "serve",	 "tables",
-	};
-
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-		if (strcmp(name, verbs[i]) == 0)
-			return true;
-	return false;
-}
-
-/* A number with one of the letters in UNITS, each worth its FACTOR. */
-static uint64_t
-quantity(const char *option, const char *text, const char *units,
-	 const uint64_t *factors)
-{
-	size_t len = strlen(text);
-	const char *unit = len ? strchr(units, text[len - 1]) : NULL;
-	uint64_t x, factor = unit ? factors[unit - units] : 1;
-
-	if (text_read_u64(text, len - (unit != NULL), &x) || x == 0 ||
-	    x > UINT64_MAX / factor)
-		cli_usage("flowstore", "%s: '%s' is no number with one of %s",
-			  option, text, units);
-	return x * factor;
-}
-
 static uint64_t
 size(const char *text)
 {
-	static const uint64_t factors[] = {1 << 10, 1 << 20, 1 << 30};
-	uint64_t x = quantity("--segment-size", text, "KMG", factors);
+	uint64_t x;
 
+	if (quantity_size(text, &x) != 0)
+		cli_usage("flowstore",
+			  "--segment-size: '%s' is no size (1G, 500M)", text);
 	return x < SEGMENT_SIZE_MAX ? x : SEGMENT_SIZE_MAX;
 }
 
 static int64_t
 age(const char *text)
 {
-	static const uint64_t factors[] = {1, 60, 3600, 86400, 7 * 86400};
-	uint64_t x = quantity("--segment-age", text, "smhdw", factors);
+	uint64_t x;
 
+	/* a number alone is of seconds */
+	if (quantity_age(text, &x) != 0 &&
+	    (quantity_plain(text, &x) != 0 || x == 0))
+		cli_usage("flowstore",
+			  "--segment-age: '%s' is no age (1d, 12h)", text);
 	return x < INT32_MAX ? (int64_t)x : INT32_MAX;
 }
 
@@ -204,7 +187,7 @@ parse_table(int argc, char **argv, struct writer_options *o)
 		cli_usage("flowstore", "'%s': one table at a time",
 			  argv[optind + 1]);
 	o->table = argv[optind];
-	if (is_verb(o->table))
+	if (command_is_verb(o->table))
 		cli_usage("flowstore", "'%s' is a command, no table's name",
 			  o->table);
 }
@@ -273,8 +256,12 @@ main(int argc, char **argv)
 	bool verbose = false;
 	int rc;
 
-	stage_hold_signals();
+	const struct command *command = command_find(argc, argv);
+
 	log_init("flowstore");
+	if (command)
+		return command_main(command, argc, argv);
+	stage_hold_signals();
 	parse(argc, argv, &o, &verbose);
 	rc = table_root(o.root, root, sizeof(root), &err);
 	o.root = root;

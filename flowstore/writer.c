@@ -245,8 +245,10 @@ is_full(const struct writer *w)
 {
 	int64_t age = (clock_us(CLOCK_REALTIME) - w->segment.created) / 1000000;
 
-	return w->segment.bytes >= w->opt->segment_size ||
-	       (age >= w->opt->segment_age && w->segment.rows > 0);
+	/* one of the future is from before the clock was set back */
+	return w->segment.rows > 0 &&
+	       (w->segment.bytes >= w->opt->segment_size || age < 0 ||
+		age >= w->opt->segment_age);
 }
 
 static int
@@ -482,7 +484,9 @@ set_up(struct writer *w, struct err *e)
 		return -1;
 	w->lock = lock_take(dir, LOCK_WRITER, e);
 	if (w->lock < 0 ||
-	    segment_open(&w->segment, dir, o->segment_size, &w->ledger, e) != 0)
+	    segment_open(&w->segment, dir, o->segment_size, &w->ledger, e) !=
+		0 ||
+	    (is_full(w) && segment_roll(&w->segment, &w->ledger, e) != 0))
 		return -1;
 	w->encoder = encoder_new();
 	w->shapes = shapes_new(SHAPES_MAX);

@@ -180,7 +180,7 @@ def test_names(root):
                       ("x" * 81, "a table's name has 81 bytes (80 may be)"),
                       ("a\nb", "a table's name has a control byte")):
         tap.equal(store(root, table=name), (1, "flowstore: %s\n" % why), name)
-    status, err = store(root, table="drop")
+    status, err = store(root, b"", "-v", table="drop")
     assert status == 2 and "'drop' is a command" in err, err
     status, err = store(root, b"", "--segment-size", "0")
     assert status == 2 and "--segment-size" in err, err

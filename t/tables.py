@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Tables as tabledump shows them, for tests of flowstore."""
+import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from records import BUILD, batches  # noqa: E402
@@ -45,6 +47,29 @@ def store(root, data=b"", *args, table="t", timeout=60):
     p = subprocess.run([STORE, "--root", str(root), *args, table], input=data,
                        capture_output=True, timeout=timeout)
     return p.returncode, p.stderr.decode("utf-8", "replace")
+
+
+def command(root, *args, data=b"", timeout=60):
+    """Runs a command of flowstore: status, stdout, stderr."""
+    p = subprocess.run([STORE, "--root", str(root), *args], input=data,
+                       capture_output=True, timeout=timeout)
+    return (p.returncode, p.stdout.decode("utf-8", "replace"),
+            p.stderr.decode("utf-8", "replace"))
+
+
+def lines(result):
+    """The JSON lines of a command that went well."""
+    status, out, err = result
+    assert (status, err) == (0, ""), (status, err)
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def until(condition, seconds=60):
+    """Waits for it to become true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
 
 
 class Store:

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "flowstore/command.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/log.h"
+#include "common/table.h"
+#include "common/text.h"
+
+static const struct command commands[] = {
+    {"create", "TABLE ...", "", 1, INT_MAX, create_run},
+    {"drop", "TABLE ...", "y", 1, INT_MAX, drop_run},
+    {"info", "TABLE", "j", 1, 1, info_run},
+    {"tables", "", "j", 0, 0, tables_run},
+};
+
+/* Verbs that are no command of this file. */
+static const char *const kept[] = {
+    "backup", "check",	 "export",    "import",
+    "purge",  "restore", "retention", "serve",
+};
+
+static const struct command *
+find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+bool
+command_is_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+		if (strcmp(kept[i], name) == 0)
+			return true;
+	return find(name) != NULL;
+}
+
+const struct command *
+command_find(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--root") == 0)
+			i++;
+		else if (strncmp(argv[i], "--root=", 7) != 0)
+			return find(argv[i]);
+	}
+	return NULL;
+}
+
+static void __attribute__((noreturn)) usage(const struct command *c)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "usage: flowstore [--root DIR] %s%s%s%s%s\n", c->name,
+		 strchr(c->options, 'j') ? " [--json]" : "",
+		 strchr(c->options, 'y') ? " [--yes]" : "",
+		 *c->words ? " " : "", c->words);
+	cli_help(text);
+}
+
+static void
+check_words(const struct command *c, const struct command_args *a)
+{
+	if (a->n < c->min)
+		cli_usage("flowstore", "%s what? flowstore %s %s", c->name,
+			  c->name, c->words);
+	if (a->n > c->max)
+		cli_usage("flowstore", "'%s' is too much: flowstore %s %s",
+			  a->words[c->max], c->name, c->words);
+}
+
+static void
+parse(const struct command *c, int argc, char **argv, struct command_args *a)
+{
+	enum { ROOT = 256 };
+	static const struct option longs[] = {
+	    {"root", required_argument, NULL, ROOT},
+	    {"json", no_argument, NULL, 'j'},
+	    {"yes", no_argument, NULL, 'y'},
+	    {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'},
+	    {0},
+	};
+	int o;
+
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, "hyV", longs, NULL)) != -1) {
+		if (o < 256 && !strchr("hV?:", o) && !strchr(c->options, o))
+			cli_usage("flowstore", "%s does not take %s", c->name,
+				  argv[optind - 1]);
+		switch (o) {
+		case ROOT:
+			a->root = optarg;
+			break;
+		case 'j':
+			a->json = true;
+			break;
+		case 'y':
+			a->yes = true;
+			break;
+		case 'h':
+			usage(c);
+		case 'V':
+			cli_version("flowstore");
+		default:
+			cli_bad_option("flowstore", argv);
+		}
+	}
+	/* the first word is the verb */
+	a->n = argc - optind - 1;
+	a->words = argv + optind + 1;
+	check_words(c, a);
+}
+
+int
+command_main(const struct command *c, int argc, char **argv)
+{
+	struct command_args a = {0};
+	char root[PATH_MAX];
+	struct err err = {0};
+	int r;
+
+	parse(c, argc, argv, &a);
+	r = table_root(a.root, root, sizeof(root), &err);
+	a.root = root;
+	if (r == 0)
+		r = c->run(&a, &err);
+	if (r >= 0 && fflush(stdout) != 0)
+		r = err_sys(&err, "cannot write");
+	if (r < 0)
+		log_line("%s", err.text);
+	return r == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+int
+command_confirm(const struct command_args *a, struct err *e, const char *fmt,
+		...)
+{
+	char text[ERR_MAX], answer[16];
+	va_list ap;
+
+	if (a->yes)
+		return 0;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	text_defuse(text, strlen(text));
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return err_set(e,
+			       "%s? Say so with --yes, as there is no "
+			       "terminal to ask on",
+			       text);
+	fprintf(stderr, "%s? [y/N] ", text);
+	if (fgets(answer, sizeof(answer), stdin) &&
+	    (answer[0] == 'y' || answer[0] == 'Y'))
+		return 0;
+	return err_set(e, "nothing was done");
+}
+
+void
+command_say(const char *fmt, ...)
+{
+	char text[ERR_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	text_defuse(text, strlen(text));
+	puts(text);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Commands about tables: flowstore VERB ...  A verb is no table's name.
+ */
+#ifndef FLOWSTORE_COMMAND_H
+#define FLOWSTORE_COMMAND_H
+
+#include <stdbool.h>
+
+#include "common/err.h"
+
+/* What the command line said, checked against what the command takes. */
+struct command_args {
+	const char *root; /* directory of the tables */
+	int n;		  /* words after the verb */
+	char **words;
+	bool json, yes;
+};
+
+struct command {
+	const char *name;
+	const char *words;   /* "TABLE FROM TO", for people */
+	const char *options; /* letters of enum command_option it takes */
+	int min, max;	     /* how many words */
+	/* 0; 1: it ran and the answer is bad; -1: see err. */
+	int (*run)(const struct command_args *, struct err *);
+};
+
+/* The command that the command line names, or NULL: its first word, after
+ * --root at most. */
+const struct command *command_find(int argc, char **argv);
+
+/* Whether a name is kept for a command. */
+bool command_is_verb(const char *name);
+
+/* Parses and runs; an exit code. */
+int command_main(const struct command *, int argc, char **argv);
+
+/* Asks on the terminal whether to go on with what cannot be undone: "TEXT?
+ * [y/N]".  --yes answers it; without a terminal and --yes it is an error. */
+int command_confirm(const struct command_args *, struct err *, const char *fmt,
+		    ...) __attribute__((format(printf, 3, 4)));
+
+/* A line on stdout, fit for a terminal. */
+void command_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* One noun a file. */
+int tables_run(const struct command_args *, struct err *);
+int info_run(const struct command_args *, struct err *);
+int create_run(const struct command_args *, struct err *);
+int drop_run(const struct command_args *, struct err *);
+
+#endif
