@@ -1249,6 +1249,25 @@ bind_logic(struct binder *b, const struct expr *e)
 	return fold(b, nd);
 }
 
+struct node *
+node_any(struct binder *b, struct node **args, size_t n)
+{
+	struct node *nd = node_new(b, NODE_OR, n);
+
+	if (!nd)
+		return NULL;
+	nd->type = TYPE_BOOL;
+	nd->lazy = true;
+	nd->fn = eval_or;
+	for (size_t i = 0; i < n; i++) {
+		if (!args[i])
+			return NULL;
+		nd->args[i] = args[i];
+		nd->nullable |= args[i]->nullable;
+	}
+	return fold(b, nd);
+}
+
 /* One element of an `in` list, or all of `in CIDR`. */
 static struct node *
 bind_in_one(struct binder *b, struct node *a, const struct expr *e,
@@ -1271,7 +1290,7 @@ static struct node *
 bind_in(struct binder *b, const struct expr *e)
 {
 	const struct expr *list = e->args[1];
-	struct node *a = expr_bind(b, e->args[0]), *nd;
+	struct node *a = expr_bind(b, e->args[0]), *nd, **any;
 
 	if (!a)
 		return NULL;
@@ -1285,19 +1304,15 @@ bind_in(struct binder *b, const struct expr *e)
 					 "parentheses after in");
 		return nd ? bind_in_one(b, a, e, list) : NULL;
 	}
-	nd = node_new(b, NODE_OR, list->n);
-	if (!nd)
-		return NULL;
-	nd->type = TYPE_BOOL;
-	nd->lazy = true;
-	nd->fn = eval_or;
+	any = arena_alloc(b->arena, list->n * sizeof(struct node *));
+	if (!any)
+		return bind_fail(b, e, "out of memory");
 	for (size_t i = 0; i < list->n; i++) {
-		nd->args[i] = bind_in_one(b, a, e, list->args[i]);
-		if (!nd->args[i])
+		any[i] = bind_in_one(b, a, e, list->args[i]);
+		if (!any[i])
 			return NULL;
-		nd->nullable |= nd->args[i]->nullable;
 	}
-	return fold(b, nd);
+	return node_any(b, any, list->n);
 }
 
 static struct node *

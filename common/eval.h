@@ -56,6 +56,7 @@ struct node {
 	size_t n;
 	struct node **args;
 	int (*fn)(struct call *);
+	const void *data; /* what a function made of its constant arguments */
 	const char *name; /* of a field or function, for people */
 };
 
@@ -82,6 +83,8 @@ struct node *node_literal(struct binder *, const struct literal *);
 struct node *node_cast(struct binder *, struct node *, enum expr_type t);
 /* The first of these that is not null. */
 struct node *node_nvl(struct binder *, struct node **, size_t n);
+/* Whether any of these conditions holds, as `or`. */
+struct node *node_any(struct binder *, struct node **, size_t n);
 struct node *node_binary(struct binder *, enum expr_op, struct node *,
 			 struct node *, const struct expr *place);
 /* Through casts that keep order and equality: the field, or NULL. */

@@ -180,6 +180,41 @@ expr_parse_name(struct lexer *l)
 	return parse_named(l);
 }
 
+/* The one reserved word that is a function too: in(value, a, b). */
+static bool
+calls_in(const struct lexer *l)
+{
+	struct lexer ahead = *l;
+
+	if (!lexer_take_word(&ahead, "in"))
+		return false;
+	return ahead.tok.type == '(';
+}
+
+/* "in" "(" expr ("," expr)+ ")", as expr in (expr, ...) */
+static struct expr *
+parse_in_call(struct lexer *l)
+{
+	struct expr *e = new_at(l, EXPR_IN, l->tok.pos, 2);
+	struct expr *list = new_at(l, EXPR_LIST, l->tok.pos, 0);
+
+	if (!e || !list)
+		return NULL;
+	lexer_next(l);
+	lexer_next(l);
+	list = parse_args(l, list);
+	if (!list)
+		return NULL;
+	if (list->n < 2) {
+		lexer_fail(l, e->pos, "in takes (value, a, b, ...)");
+		return NULL;
+	}
+	e->args[0] = *list->args++;
+	list->n--;
+	e->args[1] = list;
+	return finish(l, e);
+}
+
 static struct expr *
 parse_constant(struct lexer *l, const char *word)
 {
@@ -197,7 +232,8 @@ parse_constant(struct lexer *l, const char *word)
 	return finish(l, e);
 }
 
-/* literal | "true" | "false" | "null" | "(" expr ")" | field | call */
+/* literal | "true" | "false" | "null" | "(" expr ")" | field | call
+ * | in_call */
 static struct expr *
 parse_primary(struct lexer *l)
 {
@@ -222,6 +258,8 @@ parse_primary(struct lexer *l)
 		e->len = l->end - pos;
 		return e;
 	}
+	if (calls_in(l))
+		return parse_in_call(l);
 	if (l->tok.type != TOKEN_NAME || expr_reserved(&l->tok)) {
 		lexer_expected(l, "a field, a value or (");
 		return NULL;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/function_bind.h"
 #include "common/text.h"
 
 typedef unsigned __int128 u128;
@@ -40,20 +41,45 @@ is_number(enum expr_type t)
 	return t == TYPE_UINT || t == TYPE_INT || t == TYPE_REAL;
 }
 
-static int
-want(struct binder *b, const struct node *nd, const struct expr *e, size_t i,
-     const char *what)
+int
+function_want(struct binder *b, const struct node *nd, const struct expr *e,
+	      size_t i, const char *what)
 {
 	bind_fail(b, e->args[i], "%s wants %s here, not %s", nd->name, what,
 		  expr_type_article(nd->args[i]->type));
 	return -1;
 }
 
-static int
-cast_arg(struct binder *b, struct node *nd, size_t i, enum expr_type t)
+int
+function_cast(struct binder *b, struct node *nd, size_t i, enum expr_type t)
 {
 	nd->args[i] = node_cast(b, nd->args[i], t);
 	return nd->args[i] ? 0 : -1;
+}
+
+int
+function_literal(struct binder *b, const struct node *nd, const struct expr *e,
+		 size_t i, const char *what, struct str *s)
+{
+	if (nd->args[i]->kind != NODE_LITERAL ||
+	    nd->args[i]->type != TYPE_STRING) {
+		bind_fail(b, e->args[i], "%s wants %s in quotes here", nd->name,
+			  what);
+		return -1;
+	}
+	*s = nd->args[i]->lit.s;
+	return 0;
+}
+
+int
+function_whole(struct binder *b, struct node *nd, const struct expr *e,
+	       size_t i)
+{
+	enum expr_type t = nd->args[i]->type;
+
+	if (t != TYPE_UINT && t != TYPE_INT && t != TYPE_NULL)
+		return function_want(b, nd, e, i, "a whole number");
+	return function_cast(b, nd, i, TYPE_INT);
 }
 
 /*
@@ -96,7 +122,7 @@ bind_abs(struct binder *b, struct node *nd, const struct expr *e)
 		return 0;
 	}
 	if (t != TYPE_INT && t != TYPE_REAL)
-		return want(b, nd, e, 0, "a number");
+		return function_want(b, nd, e, 0, "a number");
 	nd->type = t == TYPE_INT ? TYPE_UINT : t;
 	nd->fn = eval_abs;
 	return 0;
@@ -146,14 +172,14 @@ bind_real(struct binder *b, struct node *nd, const struct expr *e)
 			whole = i >= 4;
 		}
 	if (!is_number(t) && t != TYPE_NULL && t != TYPE_DURATION)
-		return want(b, nd, e, 0, "a number");
+		return function_want(b, nd, e, 0, "a number");
 	if (t == TYPE_NULL || (whole && t != TYPE_REAL && is_number(t))) {
 		*nd = *nd->args[0];
 		return 0;
 	}
 	nd->type = TYPE_REAL;
 	nd->nullable = true;
-	return cast_arg(b, nd, 0, TYPE_REAL);
+	return function_cast(b, nd, 0, TYPE_REAL);
 }
 
 /* A real cut off to a whole number; a duration is its seconds. */
@@ -211,9 +237,9 @@ bind_int(struct binder *b, struct node *nd, const struct expr *e)
 	if (t == TYPE_STRING)
 		return 0;
 	if (t != TYPE_REAL && t != TYPE_DURATION && t != TYPE_BOOL)
-		return want(b, nd, e, 0, "a number or a string");
+		return function_want(b, nd, e, 0, "a number or a string");
 	nd->fn = eval_int;
-	return cast_arg(b, nd, 0, TYPE_REAL);
+	return function_cast(b, nd, 0, TYPE_REAL);
 }
 
 static int
@@ -238,8 +264,8 @@ bind_pow(struct binder *b, struct node *nd, const struct expr *e)
 	for (size_t i = 0; i < 2; i++) {
 		if (!is_number(nd->args[i]->type) &&
 		    nd->args[i]->type != TYPE_NULL)
-			return want(b, nd, e, i, "a number");
-		if (cast_arg(b, nd, i, TYPE_REAL))
+			return function_want(b, nd, e, i, "a number");
+		if (function_cast(b, nd, i, TYPE_REAL))
 			return -1;
 	}
 	nd->type = TYPE_REAL;
@@ -263,11 +289,11 @@ unify(struct binder *b, struct node *nd, const struct expr *e, size_t from,
 		enum expr_type a = nd->args[i]->type;
 
 		if (a == TYPE_CIDR)
-			return want(b, nd, e, i, "a value");
+			return function_want(b, nd, e, i, "a value");
 		t = expr_type_unify(t, a);
 	}
 	for (size_t i = from; i < nd->n; i += step)
-		if (cast_arg(b, nd, i, t))
+		if (function_cast(b, nd, i, t))
 			return -1;
 	nd->type = t;
 	return 0;
@@ -308,13 +334,69 @@ bind_if(struct binder *b, struct node *nd, const struct expr *e)
 	enum expr_type t = nd->args[0]->type;
 
 	if (t != TYPE_BOOL && t != TYPE_NULL)
-		return want(b, nd, e, 0, "a condition");
+		return function_want(b, nd, e, 0, "a condition");
 	if (unify(b, nd, e, 1, 1))
 		return -1;
 	nd->lazy = true;
 	nd->fn = eval_if;
 	if (nd->args[0]->kind == NODE_LITERAL)
 		*nd = *nd->args[nd->args[0]->lit.u ? 1 : 2];
+	return 0;
+}
+
+static const uint8_t one_null = 1;
+static const u128 zero_value;
+static const struct vec null_vec = {TYPE_NULL, true, &one_null, &zero_value};
+
+/* case(condition, value, ..., else) */
+static int
+eval_case_of(struct call *c)
+{
+	void *out = call_out(c);
+	uint8_t *null = call_nulls(c);
+	size_t pairs = c->nd->n / 2;
+
+	if (!out || !null)
+		return -1;
+	for (uint32_t i = 0; i < c->n; i++) {
+		size_t k = 0;
+
+		while (k < pairs && (VEC_NULL(c->args[2 * k], i) ||
+				     !VEC_AT(c->args[2 * k], uint8_t, i)))
+			k++;
+		if (k < pairs)
+			pick(c, out, null, &c->args[2 * k + 1], i);
+		else if (c->nd->n % 2)
+			pick(c, out, null, &c->args[c->nd->n - 1], i);
+		else
+			pick(c, out, null, &null_vec, i);
+	}
+	return 0;
+}
+
+static int
+bind_case_of(struct binder *b, struct node *nd, const struct expr *e)
+{
+	enum expr_type t = TYPE_NULL;
+
+	for (size_t i = 0; i < nd->n; i++) {
+		bool condition = i % 2 == 0 && i + 1 < nd->n;
+		enum expr_type a = nd->args[i]->type;
+
+		if (condition && a != TYPE_BOOL && a != TYPE_NULL)
+			return function_want(b, nd, e, i, "a condition");
+		if (!condition && a == TYPE_CIDR)
+			return function_want(b, nd, e, i, "a value");
+		if (!condition)
+			t = expr_type_unify(t, a);
+	}
+	for (size_t i = 0; i < nd->n; i++)
+		if ((i % 2 || i + 1 == nd->n) && function_cast(b, nd, i, t))
+			return -1;
+	nd->type = t;
+	nd->nullable = true;
+	nd->lazy = true;
+	nd->fn = eval_case_of;
 	return 0;
 }
 
@@ -436,12 +518,12 @@ bind_extreme(struct binder *b, struct node *nd, const struct expr *e)
 
 		if (!is_number(t) && t != TYPE_TIME && t != TYPE_DURATION &&
 		    t != TYPE_NULL)
-			return want(b, nd, e, i, "a number or a time");
+			return function_want(b, nd, e, i, "a number or a time");
 	}
 	if (unify(b, nd, e, 0, 1))
 		return -1;
 	if (nd->type == TYPE_STRING)
-		return want(b, nd, e, 1, "the type of the other");
+		return function_want(b, nd, e, 1, "the type of the other");
 	nd->nullable = true;
 	nd->fn = eval_extreme;
 	return 0;
@@ -508,13 +590,15 @@ eval_str(struct call *c)
 static int
 bind_text(struct binder *b, struct node *nd, const struct expr *e)
 {
+	if (nd->n > 1)
+		return function_str_time(b, nd, e);
 	if (nd->args[0]->type == TYPE_CIDR)
-		return want(b, nd, e, 0, "a value");
+		return function_want(b, nd, e, 0, "a value");
 	nd->type = TYPE_STRING;
 	nd->fn = strcmp(nd->name, "trim") == 0	? eval_trim
 		 : strcmp(nd->name, "str") == 0 ? eval_str
 						: eval_case;
-	return cast_arg(b, nd, 0, TYPE_STRING);
+	return function_cast(b, nd, 0, TYPE_STRING);
 }
 
 static int
@@ -535,7 +619,7 @@ bind_len(struct binder *b, struct node *nd, const struct expr *e)
 	enum expr_type t = nd->args[0]->type;
 
 	if (t != TYPE_STRING && t != TYPE_BYTES && t != TYPE_NULL)
-		return want(b, nd, e, 0, "a string");
+		return function_want(b, nd, e, 0, "a string");
 	nd->type = TYPE_UINT;
 	nd->fn = eval_len;
 	(void)b;
@@ -574,8 +658,8 @@ bind_concat(struct binder *b, struct node *nd, const struct expr *e)
 {
 	for (size_t i = 0; i < nd->n; i++) {
 		if (nd->args[i]->type == TYPE_CIDR)
-			return want(b, nd, e, i, "a value");
-		if (cast_arg(b, nd, i, TYPE_STRING))
+			return function_want(b, nd, e, i, "a value");
+		if (function_cast(b, nd, i, TYPE_STRING))
 			return -1;
 	}
 	nd->type = TYPE_STRING;
@@ -604,8 +688,8 @@ bind_contains(struct binder *b, struct node *nd, const struct expr *e)
 {
 	for (size_t i = 0; i < 2; i++) {
 		if (nd->args[i]->type == TYPE_CIDR)
-			return want(b, nd, e, i, "a string");
-		if (cast_arg(b, nd, i, TYPE_STRING))
+			return function_want(b, nd, e, i, "a string");
+		if (function_cast(b, nd, i, TYPE_STRING))
 			return -1;
 	}
 	nd->type = TYPE_BOOL;
@@ -646,13 +730,9 @@ static int
 bind_substr(struct binder *b, struct node *nd, const struct expr *e)
 {
 	if (nd->args[0]->type != TYPE_STRING && nd->args[0]->type != TYPE_NULL)
-		return want(b, nd, e, 0, "a string");
+		return function_want(b, nd, e, 0, "a string");
 	for (size_t i = 1; i < nd->n; i++) {
-		enum expr_type t = nd->args[i]->type;
-
-		if (t != TYPE_UINT && t != TYPE_INT && t != TYPE_NULL)
-			return want(b, nd, e, i, "a whole number");
-		if (cast_arg(b, nd, i, TYPE_INT))
+		if (function_whole(b, nd, e, i))
 			return -1;
 	}
 	nd->type = TYPE_STRING;
@@ -716,9 +796,9 @@ bind_network(struct binder *b, struct node *nd, const struct expr *e)
 	enum expr_type t = nd->args[0]->type;
 
 	if (t != TYPE_IPV4 && t != TYPE_IP && t != TYPE_NULL)
-		return want(b, nd, e, 0, "an address");
+		return function_want(b, nd, e, 0, "an address");
 	if (nd->args[1]->type != TYPE_UINT && nd->args[1]->type != TYPE_NULL)
-		return want(b, nd, e, 1, "a prefix length");
+		return function_want(b, nd, e, 1, "a prefix length");
 	nd->type = t;
 	nd->fn = eval_network;
 	return 0;
@@ -752,7 +832,7 @@ bind_ip(struct binder *b, struct node *nd, const struct expr *e)
 		return 0;
 	}
 	if (t != TYPE_STRING)
-		return want(b, nd, e, 0, "a string");
+		return function_want(b, nd, e, 0, "a string");
 	nd->type = TYPE_IP;
 	nd->nullable = true;
 	nd->fn = eval_ip;
@@ -805,10 +885,10 @@ bind_is_private(struct binder *b, struct node *nd, const struct expr *e)
 	enum expr_type t = nd->args[0]->type;
 
 	if (t != TYPE_IPV4 && t != TYPE_IP && t != TYPE_NULL)
-		return want(b, nd, e, 0, "an address");
+		return function_want(b, nd, e, 0, "an address");
 	nd->type = TYPE_BOOL;
 	nd->fn = eval_is_private;
-	return cast_arg(b, nd, 0, TYPE_IP);
+	return function_cast(b, nd, 0, TYPE_IP);
 }
 
 /*
@@ -845,9 +925,9 @@ bind_datetrunc(struct binder *b, struct node *nd, const struct expr *e)
 	enum expr_type t = nd->args[0]->type, s = nd->args[1]->type;
 
 	if (t != TYPE_TIME && t != TYPE_NULL)
-		return want(b, nd, e, 0, "a time");
+		return function_want(b, nd, e, 0, "a time");
 	if (s != TYPE_DURATION && s != TYPE_NULL)
-		return want(b, nd, e, 1, "a duration (1m, 1h)");
+		return function_want(b, nd, e, 1, "a duration (1m, 1h)");
 	nd->type = TYPE_TIME;
 	nd->nullable |=
 	    nd->args[1]->kind != NODE_LITERAL || nd->args[1]->lit.i <= 0;
@@ -868,13 +948,38 @@ bind_now(struct binder *b, struct node *nd, const struct expr *e)
 	return 0;
 }
 
+/* Seconds since 1970 as a time. */
+static int
+eval_from_epoch(struct call *c)
+{
+	int64_t *out = call_out(c);
+	uint8_t *null = call_nulls(c);
+
+	if (!out || !null)
+		return -1;
+	for (uint32_t i = 0; i < c->n; i++) {
+		double us = round(VEC_AT(c->args[0], double, i) * 1e6);
+		bool fits = us > -9.2e18 && us < 9.2e18;
+
+		out[i] = fits ? (int64_t)us : 0;
+		null[i] |= !fits;
+	}
+	return 0;
+}
+
 static int
 bind_epoch(struct binder *b, struct node *nd, const struct expr *e)
 {
 	enum expr_type t = nd->args[0]->type;
 
+	if (is_number(t)) {
+		nd->type = TYPE_TIME;
+		nd->nullable = true;
+		nd->fn = eval_from_epoch;
+		return function_cast(b, nd, 0, TYPE_REAL);
+	}
 	if (t != TYPE_TIME && t != TYPE_NULL)
-		return want(b, nd, e, 0, "a time");
+		return function_want(b, nd, e, 0, "a time or seconds");
 	/* A time since 1970 is a duration, and that is seconds. */
 	nd->type = TYPE_REAL;
 	nd->args[0] = node_binary(
@@ -882,17 +987,23 @@ bind_epoch(struct binder *b, struct node *nd, const struct expr *e)
 	    node_literal(b, &(struct literal){.type = TYPE_TIME}), e);
 	nd->fn = eval_double;
 	nd->nullable = true;
-	return nd->args[0] ? cast_arg(b, nd, 0, TYPE_REAL) : -1;
+	return nd->args[0] ? function_cast(b, nd, 0, TYPE_REAL) : -1;
 }
 
 const struct function functions[] = {
     {"abs", "(number)", 1, 1, bind_abs},
+    {"bits", "(octets)", 1, 1, function_bits},
+    {"case", "(condition, value, ..., else)", 2, 65, bind_case_of},
     {"ceil", "(number)", 1, 1, bind_real},
     {"concat", "(value, ...)", 1, 64, bind_concat},
     {"contains", "(text, part)", 2, 2, bind_contains},
+    {"date", "(text, format)", 1, 2, function_date},
+    {"dateadd", "(time, unit, number)", 3, 3, function_dateadd},
+    {"datediff", "(from, to, unit)", 3, 3, function_datediff},
+    {"datepart", "(time, unit)", 2, 2, function_datepart},
     {"datetrunc", "(time, span)", 2, 2, bind_datetrunc},
     {"double", "(number)", 1, 1, bind_real},
-    {"epoch", "(time)", 1, 1, bind_epoch},
+    {"epoch", "(time or seconds)", 1, 1, bind_epoch},
     {"floor", "(number)", 1, 1, bind_real},
     {"if", "(condition, then, else)", 3, 3, bind_if},
     {"int", "(number or text)", 1, 1, bind_int},
@@ -905,16 +1016,22 @@ const struct function functions[] = {
     {"log10", "(number)", 1, 1, bind_real},
     {"long", "(number or text)", 1, 1, bind_int},
     {"lower", "(text)", 1, 1, bind_text},
+    {"match", "(text, regular expression)", 2, 2, function_match},
     {"max", "(a, b)", 2, 2, bind_extreme},
     {"min", "(a, b)", 2, 2, bind_extreme},
     {"network", "(address, bits)", 2, 2, bind_network},
     {"now", "()", 0, 0, bind_now},
     {"nvl", "(value, ...)", 1, 64, bind_nvl},
     {"pow", "(number, number)", 2, 2, bind_pow},
+    {"port_name", "(port)", 1, 1, function_number_name},
+    {"proto_name", "(protocol)", 1, 1, function_number_name},
+    {"replace", "(text, from, to)", 3, 3, function_replace},
     {"round", "(number)", 1, 1, bind_real},
+    {"split", "(text, between, n)", 3, 3, function_split},
     {"sqrt", "(number)", 1, 1, bind_real},
-    {"str", "(value)", 1, 1, bind_text},
+    {"str", "(value) or (time, format)", 1, 2, bind_text},
     {"substr", "(text, from, length)", 2, 3, bind_substr},
+    {"tcp_flags_name", "(flags)", 1, 1, function_flags_name},
     {"trim", "(text)", 1, 1, bind_text},
     {"typeof", "(value)", 1, 1, bind_typeof},
     {"upper", "(text)", 1, 1, bind_text},

@@ -131,6 +131,8 @@ int literal_ip(const char *, size_t len, unsigned __int128 *);
 
 /* 6 for "tcp" in any case; -1 if there is no such protocol. */
 int protocol_number(const char *, size_t len);
+/* And back; NULL. */
+const char *protocol_name(uint64_t number);
 /* 2 for "syn"; -1. */
 int tcp_flag_bit(const char *, size_t len);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The cases of flowq.cases: a query and all that it must print."""
+"""The cases of *.cases: a query and all that it must print."""
 import os
 import sys
 import tempfile
@@ -90,22 +90,31 @@ def run(root, case):
     return problems
 
 
-def main():
-    tables, cases = parse(os.path.join(HERE, 'flowq.cases'))
+def check(name, tables, cases, n):
+    """Runs the cases of a file from number N on: how many failed."""
     failed = 0
-    print('1..%d' % len(cases))
     with tempfile.TemporaryDirectory() as root:
-        for name, blocks in tables.items():
+        for table, blocks in tables.items():
             for rows in blocks:
-                fr.store(root, name, rows)
-        for n, case in enumerate(cases, 1):
+                fr.store(root, table, rows)
+        for n, case in enumerate(cases, n):
             problems = run(root, case)
             failed += bool(problems)
-            print('%sok %d - line %d: %s' % (
-                'not ' if problems else '', n, case['line'],
+            print('%sok %d - %s.cases:%d: %s' % (
+                'not ' if problems else '', n, name, case['line'],
                 case['query'].replace('\n', ' ').replace('#', '\\#')))
             for p in problems:
                 print('#   ' + p)
+    return failed
+
+
+def main():
+    n = failed = 0
+    for name in ('flowq', 'function'):
+        tables, cases = parse(os.path.join(HERE, name + '.cases'))
+        failed += check(name, tables, cases, n + 1)
+        n += len(cases)
+    print('1..%d' % n)
     return 1 if failed else 0
 
 
