@@ -60,6 +60,17 @@ cli_bad_option(const char *tool, char **argv)
 	cli_usage(tool, "%s: a value is missing", at);
 }
 
+static char *
+trim(char *s)
+{
+	size_t len;
+
+	s += strspn(s, " \t");
+	for (len = strlen(s); len && strchr(" \t", s[len - 1]);)
+		s[--len] = '\0';
+	return s;
+}
+
 char **
 cli_list(const char *s, size_t *n)
 {
@@ -78,6 +89,7 @@ cli_list(const char *s, size_t *n)
 		next = strchr(word, ',');
 		if (next)
 			*next++ = '\0';
+		word = trim(word);
 		if (*word)
 			list[(*n)++] = word;
 	}

@@ -29,8 +29,8 @@ void cli_bad_option(const char *tool, char **argv) __attribute__((noreturn));
 
 /*
  * Splits "a,b,c" at commas.  The result is one malloc'ed block: an array of
- * *n strings, freed with free().  An empty element is dropped.  NULL when
- * memory is out.
+ * *n strings, freed with free().  Blanks around an element are dropped, and so
+ * is an empty one.  NULL when memory is out.
  */
 char **cli_list(const char *, size_t *n);
 

@@ -4,104 +4,113 @@
 #include <string.h>
 
 #include "common/cli.h"
-#include "common/duration.h"
 #include "common/element.h"
+#include "common/function.h"
 #include "common/log.h"
 #include "flowlog/filter.h"
+#include "flowlog/made.h"
 
-struct name {
+struct word {
 	const char *name;
-	bool seen;    /* in any batch */
-	bool implied; /* not asked for by the user */
+	bool drops;
+	bool pattern;
+	bool implied;	   /* not asked for by the user */
+	bool seen;	   /* in any batch */
+	struct made *made; /* a field that follows from others */
 };
 
 struct fields_filter {
 	struct filter filter;
-	char **words; /* what names point into */
-	bool drops;
+	char **texts; /* what names point into */
 	size_t n;
-	struct name *names;
-	const char **texts; /* the names alone */
-	struct column duration;
+	struct word *words;
+	bool known; /* the names are those of the words: no patterns */
+};
+
+/* What is left, being put together. */
+struct result {
+	size_t n;
+	struct field fields[SHAPE_FIELDS_MAX];
+	const struct column *cols[SHAPE_FIELDS_MAX];
 };
 
 static bool
-is_time(const struct view *v, int at)
+matches(const struct word *w, const char *name)
 {
-	return at >= 0 && v->cols[at] && v->fields[at].type == COL_TIME;
+	if (!w->pattern)
+		return strcmp(w->name, name) == 0;
+	return wildcard_match((struct str){w->name, strlen(w->name)},
+			      (struct str){name, strlen(name)});
 }
 
-/* Field K of the view becomes `duration`. */
-static int
-add_duration(struct fields_filter *f, struct view *v, size_t k, struct err *err)
+static bool
+has(const struct result *r, const char *name)
 {
-	int start = view_find(v, "start_time"), end = view_find(v, "end_time");
-
-	if (!is_time(v, start) || !is_time(v, end))
-		return 0;
-	if (duration_column(&f->duration, v->cols[start], v->cols[end],
-			    v->batch->rows, err))
-		return -1;
-	f->names[k].seen = true;
-	v->transient = true;
-	return 1;
+	for (size_t i = 0; i < r->n; i++)
+		if (strcmp(r->fields[i].name, name) == 0)
+			return true;
+	return false;
 }
 
-/* The columns to keep are looked up before any of them moves. */
-static int
-keep(struct fields_filter *f, struct view *v, struct err *err)
+static void
+push(struct result *r, const char *name, enum col_type type,
+     const struct column *c)
 {
-	const struct column *cols[SHAPE_FIELDS_MAX];
-	struct field fields[SHAPE_FIELDS_MAX];
-
-	for (size_t k = 0; k < f->n; k++) {
-		int at = view_find(v, f->names[k].name);
-
-		fields[k] = (struct field){f->names[k].name, COL_NULL};
-		cols[k] = NULL;
-		if (at >= 0) {
-			fields[k].type = v->fields[at].type;
-			cols[k] = v->cols[at];
-			f->names[k].seen = true;
-		} else if (strcmp(f->names[k].name, "duration") == 0) {
-			int rc = add_duration(f, v, k, err);
-
-			if (rc < 0)
-				return -1;
-			if (rc == 0)
-				continue;
-			fields[k].type = COL_F64;
-			cols[k] = &f->duration;
-		}
-	}
-	memcpy(v->fields, fields, f->n * sizeof *fields);
-	memcpy(v->cols, cols, f->n * sizeof *cols);
-	v->n = f->n;
-	v->touched = true;
-	return 0;
+	r->fields[r->n] = (struct field){name, type};
+	r->cols[r->n++] = c;
 }
 
-static int
-drop(struct fields_filter *f, struct view *v)
+static void
+add(struct result *r, const char *name, enum col_type type,
+    const struct column *c)
+{
+	if (r->n < SHAPE_FIELDS_MAX && !has(r, name))
+		push(r, name, type, c);
+}
+
+static void
+drop(struct word *w, struct result *r)
 {
 	size_t n = 0;
 
-	for (size_t k = 0; k < f->n; k++) {
-		int at = view_find(v, f->names[k].name);
+	for (size_t i = 0; i < r->n; i++) {
+		if (matches(w, r->fields[i].name)) {
+			w->seen = true;
+			continue;
+		}
+		r->fields[n] = r->fields[i];
+		r->cols[n++] = r->cols[i];
+	}
+	r->n = n;
+}
 
-		if (at < 0)
-			continue;
-		f->names[k].seen = true;
-		v->cols[at] = NULL;
+static void
+keep_matching(struct word *w, const struct view *v, struct result *r)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (v->cols[i] && matches(w, v->fields[i].name)) {
+			w->seen = true;
+			add(r, v->fields[i].name, v->fields[i].type,
+			    v->cols[i]);
+		}
+}
+
+/* A field that is missing, or follows from others, has its place. */
+static int
+keep(struct word *w, struct view *v, struct result *r, struct err *err)
+{
+	const struct column *c = NULL;
+	enum col_type type = COL_NULL;
+	int at = view_find(v, w->name);
+
+	if (at >= 0) {
+		type = v->fields[at].type;
+		c = v->cols[at];
+	} else if (w->made && made_run(w->made, v, &type, &c, err)) {
+		return -1;
 	}
-	for (size_t i = 0; i < v->n; i++) {
-		if (!v->cols[i])
-			continue;
-		v->fields[n] = v->fields[i];
-		v->cols[n++] = v->cols[i];
-	}
-	v->touched |= n < v->n;
-	v->n = n;
+	w->seen |= at >= 0 || type != COL_NULL;
+	add(r, w->name, type, c);
 	return 0;
 }
 
@@ -109,8 +118,52 @@ static int
 fields_apply(struct filter *filter, struct view *v, struct err *err)
 {
 	struct fields_filter *f = (struct fields_filter *)filter;
+	bool all = f->words[0].drops;
+	struct result r;
 
-	return f->drops ? drop(f, v) : keep(f, v, err);
+	r.n = 0;
+	for (size_t i = 0; i < v->n && all; i++)
+		if (v->cols[i])
+			push(&r, v->fields[i].name, v->fields[i].type,
+			     v->cols[i]);
+	for (size_t k = 0; k < f->n; k++) {
+		struct word *w = &f->words[k];
+
+		if (w->drops)
+			drop(w, &r);
+		else if (w->pattern)
+			keep_matching(w, v, &r);
+		else if (keep(w, v, &r, err))
+			return -1;
+	}
+	if (all && r.n == v->n)
+		return 0; /* nothing was there to drop */
+	memcpy(v->fields, r.fields, r.n * sizeof *r.fields);
+	memcpy(v->cols, r.cols, r.n * sizeof(*r.cols));
+	v->n = r.n;
+	v->touched = true;
+	return 0;
+}
+
+static void
+fields_names(const struct filter *filter, struct names *n)
+{
+	const struct fields_filter *f = (const struct fields_filter *)filter;
+
+	if (!f->words[0].drops)
+		n->n = 0;
+	for (size_t k = 0; k < f->n && (f->known || f->words[0].drops); k++) {
+		const struct word *w = &f->words[k];
+
+		if (!w->drops && n->n == 0 && !f->words[0].drops)
+			n->names[n->n++] = w->name;
+		else if (!w->drops)
+			names_add(n, w->name);
+		else if (!w->pattern)
+			names_drop(n, w->name);
+		else
+			n->n = 0;
+	}
 }
 
 static void
@@ -119,9 +172,9 @@ fields_finish(const struct filter *filter)
 	const struct fields_filter *f = (const struct fields_filter *)filter;
 
 	for (size_t k = 0; k < f->n; k++)
-		if (!f->names[k].seen && !f->names[k].implied)
+		if (!f->words[k].seen && !f->words[k].implied)
 			log_line("--fields: no record had a field '%s'",
-				 f->names[k].name);
+				 f->words[k].name);
 }
 
 static void
@@ -129,73 +182,61 @@ fields_free(struct filter *filter)
 {
 	struct fields_filter *f = (struct fields_filter *)filter;
 
-	column_clear(&f->duration);
+	for (size_t k = 0; k < f->n; k++)
+		made_free(f->words[k].made);
 	free(f->words);
-	free(f->names);
 	free(f->texts);
 	free(f);
 }
 
-static bool
-has_name(const struct fields_filter *f, const char *name)
-{
-	for (size_t i = 0; i < f->n; i++)
-		if (strcmp(f->names[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static void
-add_name(struct fields_filter *f, const char *name, bool implied)
-{
-	if (has_name(f, name))
-		return;
-	f->names[f->n].name = name;
-	f->names[f->n].implied = implied;
-	f->texts[f->n++] = name;
-}
-
 static int
-add_words(struct fields_filter *f, size_t n, struct err *err)
+add_word(struct fields_filter *f, const char *text, struct err *err)
 {
-	f->drops = n > 0 && f->words[0][0] == '-';
-	for (size_t i = 0; i < n; i++) {
-		const char *word = f->words[i];
+	struct word *w = &f->words[f->n];
 
-		if ((word[0] == '-') != f->drops)
-			return err_set(err,
-				       "name the fields to keep or, with '-', "
-				       "those to drop, not both");
-		word += f->drops;
-		if (!*word || strlen(word) >= FIELD_NAME_MAX)
-			return err_set(err, "'%s' is no field name", word);
-		add_name(f, element_canonical(word), false);
-	}
-	return n ? 0 : err_set(err, "no field is named");
+	w->drops = text[0] == '-';
+	text += w->drops;
+	if (!*text || strlen(text) >= FIELD_NAME_MAX)
+		return err_set(err, "'%.200s' is no field name", text);
+	w->pattern = strchr(text, '*') != NULL;
+	f->known &= !w->pattern;
+	w->name = w->pattern ? text : element_canonical(text);
+	f->n++;
+	if (w->drops || w->pattern || !made_is_virtual(w->name))
+		return 0;
+	w->made = made_new("--fields", w->name, false, err);
+	return w->made ? 0 : -1;
 }
 
 struct filter *
-fields_filter_new(const char *list, bool keep_time, struct err *err)
+fields_filter_new(const char *text, const struct filter_options *o,
+		  struct err *err)
 {
 	struct fields_filter *f = calloc(1, sizeof *f);
 	size_t n = 0;
 
 	if (f)
-		f->words = cli_list(list, &n);
-	if (f && n < SHAPE_FIELDS_MAX) {
-		f->names = calloc(n + 1, sizeof *f->names);
-		f->texts = calloc(n + 1, sizeof *f->texts);
-	}
-	if (!f || !f->words || !f->names || !f->texts) {
+		f->texts = cli_list(text, &n);
+	if (f && n < SHAPE_FIELDS_MAX)
+		f->words = calloc(n + 1, sizeof *f->words);
+	if (!f || !f->texts || !f->words) {
 		err_set(err, n < SHAPE_FIELDS_MAX ? "out of memory"
 						  : "too many fields");
 		goto fail;
 	}
-	if (add_words(f, n, err))
+	f->known = true;
+	for (size_t i = 0; i < n; i++)
+		if (add_word(f, f->texts[i], err))
+			goto fail;
+	if (n == 0) {
+		err_set(err, "no field is named");
 		goto fail;
-	if (keep_time && !f->drops)
-		add_name(f, "_time", true);
+	}
+	if (o->keep_time && !f->words[0].drops)
+		f->words[f->n++] =
+		    (struct word){.name = "_time", .implied = true};
 	f->filter.apply = fields_apply;
+	f->filter.names = fields_names;
 	f->filter.finish = fields_finish;
 	f->filter.free = fields_free;
 	return &f->filter;
@@ -203,13 +244,4 @@ fail:
 	if (f)
 		fields_free(&f->filter);
 	return NULL;
-}
-
-const char *const *
-fields_filter_names(const struct filter *filter, size_t *n)
-{
-	const struct fields_filter *f = (const struct fields_filter *)filter;
-
-	*n = f->drops ? 0 : f->n;
-	return f->texts;
 }

@@ -20,6 +20,7 @@
 #include "common/stage.h"
 #include "common/text.h"
 #include "flowlog/filter.h"
+#include "flowlog/setting.h"
 #include "flowlog/sink.h"
 #include "flowlog/view.h"
 
@@ -30,15 +31,26 @@ enum {
 };
 
 static const char usage[] =
-    "usage: flowlog [-v] [--source-id LIST] [--fields LIST] "
-    "[--format FORMAT]\n"
+    "usage: flowlog [-v] [STEP]... [--format FORMAT]\n"
     "\n"
     "Reads a record stream (from flowdecode) on stdin and writes what is\n"
-    "wanted of it on stdout.\n"
+    "wanted of it on stdout.  Steps are taken in the order given:\n"
     "\n"
     "  --source-id 71,106   only records of these source ids\n"
-    "  --fields a,b         only these fields, in this order\n"
-    "  --fields -a,-b       all fields but these\n"
+    "  --exporter 10.0.0.0/8,2001:db8::1\n"
+    "                       only records of these exporters\n"
+    "  --where EXPR         only records for which EXPR is true:\n"
+    "                       'dst_port == 443 and octet_count > 1M' or\n"
+    "                       'src net 10.0.0.0/8 and proto tcp'\n"
+    "  --match FIELD=REGEX [--invert]\n"
+    "                       drops records whose field does not match (or,\n"
+    "                       inverted, does) and counts them as dropped\n"
+    "  --fields a,b*        only these fields, in this order\n"
+    "  --fields -a,-b*      all fields but these\n"
+    "  --rename OLD=NEW     a field under another name\n"
+    "  --eval 'NAME = EXPR' a field that is worked out\n"
+    "  --tag NAME=TEXT      the same text in every record\n"
+    "\n"
     "  --format FORMAT      batch, rows (msgpack maps), json, csv or tsv;\n"
     "                       without it json on a terminal, else batch\n"
     "  -v, --verbose        counters on stderr at the end (SIGUSR1: at once)\n"
@@ -55,7 +67,8 @@ struct flowlog {
 };
 
 struct options {
-	const char *sources, *fields, *format;
+	struct settings settings;
+	const char *format;
 	bool verbose;
 };
 
@@ -144,60 +157,21 @@ report(void *ctx)
 {
 	const struct flowlog *f = ctx;
 
-	log_line("records: in %" PRIu64 ", filtered %" PRIu64 ", out %" PRIu64
-		 " (in %" PRIu64 " batches)",
-		 f->records, f->records - f->passed, f->passed, f->batches);
+	log_line("records: in %" PRIu64 ", filtered %" PRIu64
+		 ", dropped %" PRIu64 ", out %" PRIu64 " (in %" PRIu64
+		 " batches)",
+		 f->records, filters_removed(f->filters, false),
+		 filters_removed(f->filters, true), f->passed, f->batches);
 }
 
-static uint64_t
-source_id(const char *word)
-{
-	uint64_t id;
-
-	if (text_read_u64(word, strlen(word), &id))
-		cli_usage("flowlog", "--source-id: '%s' is no number", word);
-	return id;
-}
-
-/* An empty list lets all through. */
+/* A table of text has the columns that are known before any record. */
 static int
-add_source_filter(struct flowlog *f, const char *list, struct err *err)
+set_columns(struct flowlog *f, struct err *err)
 {
-	struct filter *filter;
-	uint64_t *ids;
-	size_t n = 0;
-	char **words = cli_list(list, &n);
+	struct names names;
 
-	ids = calloc(n + 1, sizeof *ids);
-	if (!words || !ids) {
-		free(words);
-		free(ids);
-		return err_set(err, "out of memory");
-	}
-	for (size_t i = 0; i < n; i++)
-		ids[i] = source_id(words[i]);
-	filter = n ? source_filter_new(ids, n) : NULL;
-	free(words);
-	free(ids);
-	if (n && !filter)
-		return err_set(err, "out of memory");
-	filters_add(&f->filters, filter);
-	return 0;
-}
-
-static int
-add_fields_filter(struct flowlog *f, const char *list, struct err *err)
-{
-	bool text = sink_type(f->sink) == SINK_TEXT;
-	struct filter *filter = fields_filter_new(list, !text, err);
-	const char *const *names;
-	size_t n;
-
-	if (!filter)
-		cli_usage("flowlog", "--fields: %s", err->text);
-	filters_add(&f->filters, filter);
-	names = fields_filter_names(filter, &n);
-	return n ? sink_columns(f->sink, names, n, err) : 0;
+	filters_names(f->filters, &names);
+	return names.n ? sink_columns(f->sink, names.names, names.n, err) : 0;
 }
 
 static int
@@ -205,6 +179,7 @@ set_up(struct flowlog *f, const struct options *o, struct err *err)
 {
 	bool terminal = isatty(STDOUT_FILENO);
 	const char *format = o->format;
+	size_t bad;
 
 	if (!format)
 		format = terminal ? "json" : "batch";
@@ -219,11 +194,10 @@ set_up(struct flowlog *f, const struct options *o, struct err *err)
 	f->view = view_new();
 	if (!f->view)
 		return err_set(err, "out of memory");
-	if (o->sources && add_source_filter(f, o->sources, err))
-		return -1;
-	if (o->fields && add_fields_filter(f, o->fields, err))
-		return -1;
-	return new_reader(f, err);
+	if (settings_filters(&o->settings, sink_type(f->sink) != SINK_TEXT,
+			     &f->filters, &bad, err))
+		cli_usage("flowlog", "--%s", err->text);
+	return set_columns(f, err) || new_reader(f, err) ? -1 : 0;
 }
 
 static void
@@ -262,26 +236,38 @@ run(struct flowlog *f, struct err *err)
 static void
 parse(int argc, char **argv, struct options *o)
 {
-	enum { SOURCE_ID = 256, FIELDS, FORMAT };
+	enum { SETTING = 256, FORMAT = SETTING + SETTINGS, INVERT };
 	static const struct option longs[] = {
-	    {"source-id", required_argument, NULL, SOURCE_ID},
-	    {"fields", required_argument, NULL, FIELDS},
+	    {"source-id", required_argument, NULL, SETTING + SETTING_SOURCE_ID},
+	    {"exporter", required_argument, NULL, SETTING + SETTING_EXPORTER},
+	    {"fields", required_argument, NULL, SETTING + SETTING_FIELDS},
+	    {"where", required_argument, NULL, SETTING + SETTING_WHERE},
+	    {"tag", required_argument, NULL, SETTING + SETTING_TAG},
+	    {"rename", required_argument, NULL, SETTING + SETTING_RENAME},
+	    {"eval", required_argument, NULL, SETTING + SETTING_EVAL},
+	    {"match", required_argument, NULL, SETTING + SETTING_MATCH},
+	    {"invert", no_argument, NULL, INVERT},
 	    {"format", required_argument, NULL, FORMAT},
 	    {"verbose", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
 	    {0},
 	};
+	struct err err;
 	int c;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "hvV", longs, NULL)) != -1) {
 		switch (c) {
-		case SOURCE_ID:
-			o->sources = optarg;
+		case SETTING ... SETTING + SETTINGS - 1:
+			if (settings_add(&o->settings,
+					 (enum setting_kind)(c - SETTING),
+					 optarg, &err))
+				cli_usage("flowlog", "--%s", err.text);
 			break;
-		case FIELDS:
-			o->fields = optarg;
+		case INVERT:
+			if (settings_invert(&o->settings, &err))
+				cli_usage("flowlog", "--invert: %s", err.text);
 			break;
 		case FORMAT:
 			o->format = optarg;
@@ -322,6 +308,7 @@ main(int argc, char **argv)
 	}
 	if (o.verbose)
 		report(&f);
+	settings_clear(&o.settings);
 	clear(&f);
 	/* A reader that has seen enough is no failure: flowlog | head. */
 	if (rc == 0 || err.code == EPIPE)

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cli.h"
+#include "common/text.h"
 #include "flowlog/filter.h"
 
 struct source_filter {
@@ -99,16 +101,33 @@ source_free(struct filter *f)
 }
 
 struct filter *
-source_filter_new(const uint64_t *ids, size_t n)
+source_filter_new(const char *text, const struct filter_options *o,
+		  struct err *err)
 {
-	struct source_filter *s = calloc(1, sizeof *s + n * sizeof *ids);
+	struct source_filter *s = NULL;
+	size_t n = 0;
+	char **words = cli_list(text, &n);
 
-	if (!s)
-		return NULL;
+	(void)o;
+	if (words)
+		s = calloc(1, sizeof *s + n * sizeof *s->ids);
+	if (!s) {
+		err_set(err, "out of memory");
+		goto fail;
+	}
+	for (; s->n < n; s->n++)
+		if (text_read_u64(words[s->n], strlen(words[s->n]),
+				  &s->ids[s->n])) {
+			err_set(err, "'%.200s' is no number", words[s->n]);
+			goto fail;
+		}
+	qsort(s->ids, n, sizeof *s->ids, compare);
 	s->filter.apply = source_apply;
 	s->filter.free = source_free;
-	s->n = n;
-	memcpy(s->ids, ids, n * sizeof *ids);
-	qsort(s->ids, n, sizeof *ids, compare);
+	free(words);
 	return &s->filter;
+fail:
+	free(words);
+	free(s);
+	return NULL;
 }

@@ -51,6 +51,32 @@ view_find(const struct view *v, const char *name)
 	return -1;
 }
 
+void
+view_set(struct view *v, const char *name, enum col_type type,
+	 const struct column *c)
+{
+	int at = view_find(v, name);
+
+	if (at < 0 && (!c || v->n == SHAPE_FIELDS_MAX))
+		return;
+	if (at < 0)
+		at = (int)v->n++;
+	v->fields[at] = (struct field){name, c ? type : COL_NULL};
+	v->cols[at] = c;
+	v->touched = true;
+}
+
+void
+view_rename(struct view *v, size_t at, const char *name)
+{
+	int other = view_find(v, name);
+
+	if (other >= 0 && (size_t)other != at)
+		v->cols[other] = NULL;
+	v->fields[at].name = name;
+	v->touched = true;
+}
+
 uint32_t *
 view_selection(struct view *v, uint32_t rows, struct err *err)
 {

@@ -48,6 +48,13 @@ void view_start(struct view *, const struct batch *, const char *object,
 /* Where the column is among cols, or -1. */
 int view_find(const struct view *, const char *name);
 
+/* Adds the column, in the place of one of that name if there is one; C NULL
+ * takes it away.  Both are borrowed for as long as the view's others. */
+void view_set(struct view *, const char *name, enum col_type,
+	      const struct column *c);
+/* Column AT gets the name, and any other that had it goes. */
+void view_rename(struct view *, size_t at, const char *name);
+
 /* Room to write the numbers of ROWS rows into: then view_select says how many
  * they are. The rows of a former selection are those of `selected`. */
 uint32_t *view_selection(struct view *, uint32_t rows, struct err *);

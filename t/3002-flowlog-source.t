@@ -20,7 +20,7 @@ def constant():
     last = batches(out[len(b[0] + b[1]):])
     is_([(x.stream, x.number, x.rows) for x in last], [(77, 5, 0)],
         "another passes as an empty batch with its number")
-    is_((status, err), (0, "flowlog: records: in 9, filtered 3, out 6 "
+    is_((status, err), (0, "flowlog: records: in 9, filtered 3, dropped 0, out 6 "
                            "(in 3 batches)\n"), "-v counts")
     again = run(["flowlog", "--source-id", "71"], out)
     is_([(x.number, x.rows) for x in batches(again[1])],
@@ -89,7 +89,7 @@ def rows_of_maps():
     got = batches(out)
     is_((status, sum(([r["x"] for r in b.records()] for b in got), [])),
         (0, list(range(1, 90, 3))), "rows are filtered the same way")
-    ok("in 90, filtered 60, out 30" in err, "and counted", err)
+    ok("in 90, filtered 60, dropped 0, out 30" in err, "and counted", err)
     none = run(["flowlog", "--source-id", "9"], maps)
     is_(none, (0, b"", ""), "and leave nothing where none is listed")
 

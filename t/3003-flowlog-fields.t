@@ -94,6 +94,8 @@ def duration():
     none = batch(1, {"start_time": ("time", [0]), "end_time": ("u64", [5])})
     is_(text("--format", "csv", "--fields", "duration", data=none),
         (0, "duration\n\n",
+         "flowlog: --fields: no - between a number and a time: null for "
+         "records like these\n"
          "flowlog: --fields: no record had a field 'duration'\n"),
         "without two times there is none")
     two = batch(4, {"source_id": ("u8", [1, 2, 1, 2]),
@@ -104,9 +106,33 @@ def duration():
     far = batch(1, {"start_time": ("time", [-2**63]),
                     "end_time": ("time", [2**63 - 1])})
     is_(text("--format", "csv", "--fields", "duration", data=far)[1],
-        "duration\n18446744073709.55\n", "of the longest time there is")
+        "duration\n\n", "of more than 64 bits there is none")
     ok("duration" not in text("--format", "csv")[1],
        "it is not there unless named")
+
+
+def mixed():
+    def header(fields):
+        return text("--format", "csv", "--fields", fields)[1].split("\n")[0]
+    is_(header("*_addr"), "dst_addr,src_addr", "a pattern keeps what matches")
+    is_(header("octet_count,*_addr,name"),
+        "octet_count,dst_addr,src_addr,name", "among others, in its place")
+    is_(header("-*_addr,-*_time,-_time"), "name,octet_count,packet_count",
+        "a pattern drops what matches")
+    is_(header("*_addr,-src_*"), "dst_addr", "keep some, but not all of them")
+    is_(header("-*,name"), "name", "drop all but one")
+    is_(header("*"), "_time,dst_addr,end_time,name,octet_count,packet_count,"
+        "src_addr,start_time", "* is all")
+    is_(header("nothing*,name"), "name", "a pattern may match nothing")
+    is_(text("--fields", "x*,name", "--format", "csv")[2],
+        "flowlog: --fields: no record had a field 'x*'\n", "which is told")
+    is_(header(" name , octet_count "), "name,octet_count",
+        "blanks around names are no part of them")
+    is_(text("--format", "csv", "--fields", "bytes,packets,name")[1]
+        .splitlines()[1], "100,3,a", "bytes and packets follow from others")
+    b = batches(flowlog("--fields", "*_addr")[1])[0]
+    is_(sorted(b.types), ["_time", "dst_addr", "src_addr"],
+        "a batch keeps _time with patterns too")
 
 
 def unknown():
@@ -132,7 +158,7 @@ def unknown():
 
 
 def usage():
-    for bad in ("", ",", "a,-b", "-a,b", "-", "x" * 64):
+    for bad in ("", ",", "-", "a,-", "x" * 64):
         status, out, err = flowlog("--fields=" + bad, data=b"")
         ok(status == 2 and "--fields" in err, "'%s' is refused" % bad, err)
 
@@ -141,6 +167,7 @@ keep()
 drop()
 aliases()
 duration()
+mixed()
 unknown()
 usage()
 done()

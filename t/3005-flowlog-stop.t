@@ -71,7 +71,7 @@ def signals():
     f.read(len(B))
     f.p.send_signal(signal.SIGUSR1)
     line = f.read(70, fd=f.p.stderr, seconds=2)
-    ok(line.startswith(b"flowlog: records: in 2, filtered 0, out 2"),
+    ok(line.startswith(b"flowlog: records: in 2, filtered 0, dropped 0, out 2"),
        "SIGUSR1 tells the counters", line)
     f.p.send_signal(signal.SIGINT)
     time.sleep(0.2)
@@ -79,7 +79,7 @@ def signals():
     is_(f.read(len(B)), B, "after a first SIGINT what comes still passes")
     status, out, err = f.end()
     is_((status, out), (0, b""), "and the end of input ends it")
-    ok("in 4, filtered 0, out 4" in err, "-v tells the counters", err)
+    ok("in 4, filtered 0, dropped 0, out 4" in err, "-v tells the counters", err)
     f = Flowlog()
     f.write(B)
     f.read(len(B))
