@@ -54,6 +54,8 @@ emit_start(struct sink *sink, size_t threads, struct err *err)
 struct stamp {
 	int64_t time;
 	uint64_t id;
+	/* Rows with one id, as joins make them, stay in their order. */
+	uint32_t tie;
 	uint32_t row;
 };
 
@@ -64,7 +66,9 @@ by_stamp(const void *a, const void *b)
 
 	if (x->time != y->time)
 		return x->time < y->time ? -1 : 1;
-	return (x->id > y->id) - (x->id < y->id);
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return (x->tie > y->tie) - (x->tie < y->tie);
 }
 
 static uint64_t
@@ -98,6 +102,7 @@ order_rows(const struct emit *e, struct view *v)
 		return oom(v->err);
 	for (uint32_t i = 0; i < v->nsel; i++) {
 		s[i].row = v->sel ? v->sel[i] : i;
+		s[i].tie = e->src->ascending ? s[i].row : ~s[i].row;
 		s[i].time = (int64_t)column_u64(time, s[i].row);
 		s[i].id = column_u64(id, s[i].row);
 		sorted = sorted && (!i || by_stamp(&s[i - 1], &s[i]) <= 0);
@@ -187,7 +192,7 @@ static struct stamp
 stamp_at(const struct rowset *r, uint32_t row)
 {
 	return (struct stamp){(int64_t)column_u64(&r->cols[r->n - 2], row),
-			      column_u64(&r->cols[r->n - 1], row), row};
+			      column_u64(&r->cols[r->n - 1], row), 0, row};
 }
 
 /* Whether A goes out before B. */

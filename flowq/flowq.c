@@ -34,6 +34,8 @@ static const char usage[] =
     "  fields F, ...                fields - F, ... drops them\n"
     "  rename F as NAME, ...\n"
     "  eval NAME = EXPR, ...\n"
+    "  join [type=left] K, ... [ QUERY ]\n"
+    "  union [ QUERY ]\n"
     "\n"
     "  --root DIR         where the tables are (else FLOW_ROOT)\n"
     "  --format FORMAT    row, table, json, csv or tsv; without it table on\n"

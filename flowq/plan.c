@@ -174,7 +174,8 @@ open_source(struct plan *p, struct source *src)
 
 		if (!nd)
 			return plan_oom(p);
-		if (f->type == TYPE_NULL && strcmp(f->name, "_host") == 0)
+		if (f->hidden ||
+		    (f->type == TYPE_NULL && strcmp(f->name, "_host") == 0))
 			continue;
 		p->cols[p->ncols++] = (struct column_def){f->name, nd};
 	}
@@ -195,25 +196,39 @@ plan_filter(struct plan *p, const struct expr *e)
 	return filter_add(p->filter, nd, p->lexer->err);
 }
 
+struct branch
+plan_open_branch(const struct plan *p)
+{
+	return (struct branch){p->src, p->filter, p->cols, p->ncols, p->norder};
+}
+
 const struct columns *
-plan_columns(struct plan *p)
+branch_columns(struct plan *p, const struct branch *b)
 {
 	struct columns *c = arena_zalloc(p->arena, sizeof(*c));
 
 	if (!c)
 		return NULL;
-	c->n = p->ncols;
+	c->n = b->ncols;
 	c->names = arena_alloc(p->arena, (c->n + 1) * sizeof(*c->names));
 	c->nodes = arena_alloc(p->arena, (c->n + 1) * sizeof(*c->nodes));
 	c->types = arena_alloc(p->arena, (c->n + 1) * sizeof(*c->types));
 	if (!c->names || !c->nodes || !c->types)
 		return NULL;
 	for (size_t i = 0; i < c->n; i++) {
-		c->names[i] = p->cols[i].name;
-		c->nodes[i] = p->cols[i].node;
-		c->types[i] = p->cols[i].node->type;
+		c->names[i] = b->cols[i].name;
+		c->nodes[i] = b->cols[i].node;
+		c->types[i] = b->cols[i].node->type;
 	}
 	return c;
+}
+
+const struct columns *
+plan_columns(struct plan *p)
+{
+	struct branch b = plan_open_branch(p);
+
+	return branch_columns(p, &b);
 }
 
 static int
@@ -320,15 +335,28 @@ plan_commands(struct plan *p, const struct query *q)
 	return 0;
 }
 
-int
-plan_branch(struct plan *p, const struct query *q, struct branch *b)
+/* Ends the stage; its rows go to the writer. */
+static int
+add_rows(struct plan *p, const struct writer *writer)
 {
-	const struct branch mine = {p->src, p->filter, p->cols, p->ncols,
-				    p->norder};
+	const struct columns *cols = plan_columns(p);
+	struct sink *sink;
 
-	if (plan_commands(p, q))
+	if (!cols)
+		return plan_oom(p);
+	sink = emit_new(p->arena, p->src, cols, writer, 0, UINT64_MAX);
+	return sink ? add_stage(p, sink) : plan_oom(p);
+}
+
+int
+plan_branch(struct plan *p, const struct query *q, const struct writer *writer,
+	    struct branch *b)
+{
+	const struct branch mine = plan_open_branch(p);
+
+	if (plan_commands(p, q) || (writer && add_rows(p, writer)))
 		return -1;
-	*b = (struct branch){p->src, p->filter, p->cols, p->ncols, p->norder};
+	*b = plan_open_branch(p);
 	p->src = mine.src;
 	p->filter = mine.filter;
 	p->cols = mine.cols;
@@ -337,42 +365,39 @@ plan_branch(struct plan *p, const struct query *q, struct branch *b)
 	return 0;
 }
 
-static int
-add_output(struct plan *p, struct output *out, const struct writer *writer)
-{
-	const struct columns *cols = plan_columns(p);
-	struct sink *sink;
-
-	if (!cols)
-		return plan_oom(p);
-	if (output_columns(out, cols, p->lexer->err))
-		return -1;
-	sink = emit_new(p->arena, p->src, cols, writer, 0, UINT64_MAX);
-	return sink ? add_stage(p, sink) : plan_oom(p);
-}
-
 int
 plan_make(struct plan *p, const struct query *q, struct output *out,
 	  const struct writer *writer)
 {
+	const struct columns *cols;
+
 	p->tail = &p->first;
 	p->binder.arena = p->arena;
 	p->binder.err = p->lexer->err;
 	p->binder.now = p->lexer->now;
 	p->binder.field = resolve;
 	p->binder.ctx = p;
-	return plan_commands(p, q) || add_output(p, out, writer) ? -1 : 0;
+	if (plan_commands(p, q))
+		return -1;
+	cols = plan_columns(p);
+	if (!cols)
+		return plan_oom(p);
+	if (output_columns(out, cols, p->lexer->err))
+		return plan_fail(p);
+	return add_rows(p, writer);
 }
 
 void
 plan_clear(struct plan *p)
 {
-	for (struct stage *s = p->first; s; s = s->next)
-		sink_free(s->sink);
-	p->first = NULL;
+	/* Newest first: they may be made of older ones, and of sinks'
+	 * results. */
 	for (struct source_list *l = p->sources; l; l = l->next)
 		source_free(l->src);
 	p->sources = NULL;
+	for (struct stage *s = p->first; s; s = s->next)
+		sink_free(s->sink);
+	p->first = NULL;
 }
 
 /*

@@ -88,8 +88,15 @@ int plan_stage(struct plan *, struct sink *);
 /* Ends the stage with a sort or with rows SKIP to SKIP + LIMIT. */
 int plan_sort(struct plan *, const struct sort_key *, size_t n, uint64_t limit);
 int plan_limit(struct plan *, uint64_t skip, uint64_t limit);
-/* Plans a nested query; the stage that was open is so again. */
-int plan_branch(struct plan *, const struct query *, struct branch *);
+/* The stage that is open. */
+struct branch plan_open_branch(const struct plan *);
+/* Plans a nested query: what it comes to is in BRANCH and, with a writer, its
+ * rows go there before what is planned now runs.  The stage that was open is
+ * so again. */
+int plan_branch(struct plan *, const struct query *, const struct writer *,
+		struct branch *);
+/* As plan_columns. */
+const struct columns *branch_columns(struct plan *, const struct branch *);
 /* Opens a stage over a source, which is the plan's from now on; NULL: memory
  * was out. */
 int plan_source(struct plan *, struct source *);

@@ -262,6 +262,20 @@ rowset_gather(struct rowset *r, const struct row_ref *refs, uint32_t count,
 	return 0;
 }
 
+size_t
+rowset_bytes(const struct rowset *r)
+{
+	size_t sum = 0;
+
+	for (size_t k = 0; k < r->n; k++) {
+		const struct column *c = &r->cols[k];
+		size_t width = col_type_width(expr_col_type(r->types[k]));
+
+		sum += c->cap * (width ? width : 4) + c->bytes_cap;
+	}
+	return sum;
+}
+
 /*
  * The source.
  */

@@ -31,6 +31,9 @@ struct row_ref {
 int rowset_gather(struct rowset *, const struct row_ref *, uint32_t count,
 		  struct err *);
 
+/* Memory that it takes. */
+size_t rowset_bytes(const struct rowset *);
+
 /* A source whose blocks are rowsets; it owns them. NAMES and TYPES are
  * borrowed. NULL when memory is out. */
 struct source *rowsource_new(size_t n, const char *const *names,

@@ -103,7 +103,7 @@ choose(struct work *w, struct err *err)
 			s->pruned++;
 			continue;
 		}
-		if (v == EVERY_ROW && sink->ops->header)
+		if (v == EVERY_ROW && sink->ops->header && !s->src->lazy)
 			rc = sink->ops->header(sink, s->src, i, err);
 		if (rc < 0)
 			return -1;
@@ -152,7 +152,8 @@ scan_run(struct scan *s, struct err *err)
 	size_t threads = scan_threads();
 	int rc = -1;
 
-	if (s->sink->ops->start(s->sink, threads, err) || choose(&w, err))
+	if ((s->src->ops->prepare && s->src->ops->prepare(s->src, err)) ||
+	    s->sink->ops->start(s->sink, threads, err) || choose(&w, err))
 		goto out;
 	if (threads > w.n)
 		threads = w.n;

@@ -19,6 +19,7 @@ struct source_field {
 	const char *name;
 	enum expr_type type;
 	bool nullable; /* some row may be null */
+	bool hidden;   /* only orders rows: no name stands for it */
 	bool bounded;  /* all values are within bounds */
 	struct range bounds;
 };
@@ -33,6 +34,9 @@ struct source_block {
 struct source;
 
 struct source_ops {
+	/* After all stages before this one ran, and before any block is looked
+	 * at: sets blocks. May be NULL. */
+	int (*prepare)(struct source *, struct err *);
 	/* May be slow (it is where a partition is merged). */
 	int (*open)(struct source *, struct source_block *, struct err *);
 	void (*close)(struct source *, struct source_block *);
@@ -60,6 +64,8 @@ struct source {
 	size_t n;
 	struct source_field *fields;
 	size_t blocks;
+	/* rows() and statistics are of more rows than there may be. */
+	bool lazy;
 	/* Rows are to be had newest first (or oldest first): the fields _time
 	 * and _id that say so; -1: as they come. Blocks are sorted by their
 	 * newest (oldest) row already. */

@@ -511,7 +511,14 @@ t_free(struct source *s)
 }
 
 static const struct source_ops table_ops = {
-    t_open, t_close, t_peek, t_column, t_entries, t_codes, t_rows, t_free,
+    .open = t_open,
+    .close = t_close,
+    .peek = t_peek,
+    .column = t_column,
+    .entries = t_entries,
+    .codes = t_codes,
+    .rows = t_rows,
+    .free = t_free,
 };
 
 bool

@@ -31,7 +31,8 @@ struct verb {
 };
 
 extern const struct verb verb_search, verb_where, verb_eval, verb_fields,
-    verb_rename, verb_stats, verb_sort, verb_limit, verb_table;
+    verb_rename, verb_stats, verb_sort, verb_limit, verb_table, verb_union,
+    verb_join;
 
 /* A source if FIRST, else a command after it. NULL: there is none of that
  * name. */

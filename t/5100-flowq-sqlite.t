@@ -230,6 +230,56 @@ def one(root, db, g):
             sql += ' order by %s limit %d' % (', '.join(
                 c + (' desc' if d else '') for d, c in zip(downs, names)), n)
             ordered = True
+    return compare(root, db, query, sql, names, addresses, ordered)
+
+
+def combined(root, db, g):
+    """The same of a join or a union."""
+    rng = g.rng
+    c, sc = g.condition()
+    d, sd = g.condition()
+    keys = rng.sample(['src_addr', 'dst_addr', 'dst_port', 'protocol',
+                       'tcp_flags', 'src_as', 'interface_name'],
+                      rng.randrange(1, 3))
+    k, names = ', '.join(keys), keys + ['a', 'b']
+    a, sa = g.aggregate()
+    b, sb = g.aggregate()
+    outer = 'table t | search %s' % c
+    souter = 'select * from t where %s' % sc
+    if rng.random() < 0.5:
+        outer += ' | stats %s as a by %s' % (a, k)
+        souter = 'select %s, %s as a from t where %s group by %s' % (
+            k, sa, sc, k)
+    else:
+        outer += ' | eval a = octet_count'
+        souter = 'select %s, octet_count as a from t where %s' % (k, sc)
+    if rng.random() < 0.3:
+        query = '%s | fields %s, a | union [ table t | search %s | ' \
+            'fields %s, octet_count as b ]' % (outer, k, d, k)
+        sql = 'select %s, a, null as b from (%s) union all select %s, ' \
+            'null, octet_count from t where %s' % (k, souter, k, sd)
+    else:
+        left = rng.random() < 0.4
+        query = '%s | join %s%s [ table t | search %s | stats %s as b by %s' \
+            ' ]' % (outer, 'type=left ' if left else '', k, d, b, k)
+        sql = 'select %s, a, b from (%s) x %sjoin (select %s, %s as b from' \
+            ' t where %s group by %s) y on %s' % (
+                ', '.join('x.' + n for n in keys), souter,
+                'left ' if left else '', k, sb, sd, k,
+                ' and '.join('x.%s = y.%s' % (n, n) for n in keys))
+    if rng.random() < 0.5:
+        query += ' | stats count, sum(a), sum(b)'
+        sql = 'select count(*), coalesce(sum(a), 0), coalesce(sum(b), 0) ' \
+            'from (%s)' % sql
+        names = ['count', 'sum(a)', 'sum(b)']
+    else:
+        query += ' | fields ' + ', '.join(names)
+    return compare(root, db, query, sql, names, set(keys) & set(ADDRESSES),
+                   False)
+
+
+def compare(root, db, query, sql, names, addresses, ordered):
+    """A description if the answers differ, else None."""
     rc, out, err = fr.ask(root, query, '--format', 'json', '-q')
     if rc != 0:
         return '%s\nexit %d: %s' % (query, rc, err)
@@ -250,31 +300,38 @@ def one(root, db, g):
     return None
 
 
+def generate(root, db, what, rng, queries):
+    """Asks so many, up to 5 that differ: the texts of those."""
+    bad = []
+    g = Generator(rng)
+    for n in range(queries):
+        text = what(root, db, g)
+        if text:
+            bad.append(text)
+        if len(bad) > 5:
+            break
+    return bad
+
+
 def main():
     rows = fr.random_rows(ROWS, SEED)
     db = database(rows)
-    bad = []
+    failed = 0
+    print('1..2')
     with tempfile.TemporaryDirectory() as root:
         # Several writers: blocks that overlap in time, of several shapes.
         for a, b in (0, 4000), (4000, 5000), (5000, ROWS):
             fr.store(root, 't', rows[a:b])
-        g = Generator(random.Random(SEED))
-        seen = 0
-        for _ in range(QUERIES):
-            text = one(root, db, g)
-            seen += 1
-            if text:
-                bad.append(text)
-            if len(bad) > 5:
-                break
-    print('1..2')
-    print('%sok 1 - %d generated queries agree with sqlite3' %
-          ('not ' if bad else '', QUERIES))
-    for text in bad:
-        print('# ' + text.replace('\n', '\n#   '))
-    print('%sok 2 - as many were asked' % ('' if seen == QUERIES or bad
-                                           else 'not '))
-    return 1 if bad else 0
+        for n, what, queries, name in (
+                (1, one, QUERIES, 'generated queries'),
+                (2, combined, QUERIES // 2, 'joins and unions')):
+            bad = generate(root, db, what, random.Random(SEED), queries)
+            failed += bool(bad)
+            print('%sok %d - %d %s agree with sqlite3' % (
+                'not ' if bad else '', n, queries, name))
+            for text in bad:
+                print('# ' + text.replace('\n', '\n#   '))
+    return 1 if failed else 0
 
 
 sys.exit(main())
