@@ -158,12 +158,27 @@ events_free(struct stage *s)
 	struct event *all[] = {s->input,      s->timer,	     s->quiet,
 			       s->signals[0], s->signals[1], s->signals[2]};
 
+	metrics_free(s->served);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i])
 			event_free(all[i]);
 	if (s->base)
 		event_base_free(s->base);
 	s->base = NULL;
+}
+
+static int
+events_start(struct stage *s, int fd, struct err *e)
+{
+	struct timeval tick = milliseconds(s->tick_ms);
+
+	if (events_new(s, fd) != 0 || event_add(s->input, NULL) != 0 ||
+	    (s->tick_ms && event_add(s->timer, &tick) != 0))
+		return err_sys(e, "event loop");
+	if (s->metrics)
+		s->served =
+		    metrics_new(s->base, s->metrics, s->measure, s->ctx, e);
+	return s->metrics && !s->served ? -1 : 0;
 }
 
 static void
@@ -207,17 +222,13 @@ spare_first(void)
 int
 stage_run(struct stage *s, int fd, struct err *e)
 {
-	struct timeval tick = milliseconds(s->tick_ms);
 	struct event *alive;
 	int rc = -1;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (stream_in_init(&s->in, fd, 0, e) != 0)
 		return -1;
-	if (events_new(s, fd) != 0 || event_add(s->input, NULL) != 0 ||
-	    (s->tick_ms && event_add(s->timer, &tick) != 0)) {
-		err_sys(e, "event loop");
-	} else {
+	if (events_start(s, fd, e) == 0) {
 		alive = notify_start(s->base);
 		mask_signals(SIG_UNBLOCK);
 		event_base_dispatch(s->base);

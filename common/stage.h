@@ -21,6 +21,7 @@
 #include <stddef.h>
 
 #include "common/err.h"
+#include "common/metrics.h"
 #include "common/stream.h"
 
 struct stage {
@@ -37,10 +38,14 @@ struct stage {
 	int tick_ms;
 	/* SIGUSR1; may be NULL. */
 	void (*report)(void *ctx);
+	/* Where to serve what measure gives, metrics.h; NULL: nowhere. */
+	const char *metrics;
+	metrics_collect *measure;
 	/* the stage's own */
 	struct stream_in in;
 	struct event_base *base;
 	struct event *input, *timer, *quiet, *signals[3];
+	struct metrics *served;
 	bool stopping; /* a first signal came */
 	bool failed;
 	struct err err;

@@ -38,13 +38,15 @@ enum {
 #define WAIT_BYTES_MAX (UINT64_C(64) << 30)
 
 static const char usage[] =
-    "usage: flowrecv ... | flowdecode [-v] [--names on|off]\n"
+    "usage: flowrecv ... | flowdecode [-v] [--metrics ADDRESS:PORT]\n"
+    "           [--names on|off]\n"
     "           [--sampling ADDRESS=N]... [--state DIRECTORY] [--stats FILE]\n"
     "           [--template-scope address|port] [--wait BYTES[,SECONDS]] "
     "| ...\n"
     "\n"
     "Decodes NetFlow v1, v5, v7, v9 and IPFIX datagrams into flow records.\n"
     "\n"
+    "  --metrics ADDRESS:PORT serve the ledger to Prometheus, over HTTP\n"
     "  --names on|off         add the names that exporters announce for their\n"
     "                         interfaces, applications and VRFs (on)\n"
     "  --sampling ADDRESS=N   records of this exporter were sampled 1 in N,\n"
@@ -65,8 +67,9 @@ struct flowdecode {
 	msgpack_zone zone;
 	struct log_limit limit;
 	struct log_limit stats_limit, state_limit;
-	const char *stats; /* a file, or NULL */
-	int64_t stats_ms;  /* when it is to be written */
+	const char *metrics; /* where to serve them, or NULL */
+	const char *stats;   /* a file, or NULL */
+	int64_t stats_ms;    /* when it is to be written */
 	struct state *state;
 	const char *state_dir; /* or NULL */
 	int64_t state_ms;      /* when it is to be written */
@@ -120,6 +123,14 @@ report(void *ctx)
 	struct flowdecode *f = ctx;
 
 	report_text(f->decoder, f->output);
+}
+
+static void
+measure(void *ctx, struct metrics *m)
+{
+	struct flowdecode *f = ctx;
+
+	report_metrics(f->decoder, f->output, m);
 }
 
 /* A file that cannot be written stops nothing once it could. */
@@ -242,6 +253,7 @@ options(struct flowdecode *f, int argc, char **argv)
 {
 	static const struct option longs[] = {
 	    {"help", no_argument, NULL, 'h'},
+	    {"metrics", required_argument, NULL, 'm'},
 	    {"names", required_argument, NULL, 'n'},
 	    {"sampling", required_argument, NULL, 's'},
 	    {"state", required_argument, NULL, 'd'},
@@ -264,6 +276,8 @@ options(struct flowdecode *f, int argc, char **argv)
 			cli_bad_option("flowdecode", argv);
 		if (c == 'v')
 			f->verbose = true;
+		if (c == 'm')
+			f->metrics = optarg;
 		if (c == 'd')
 			f->state_dir = optarg;
 		if (c == 'S')
@@ -308,7 +322,9 @@ run(struct flowdecode *f, struct err *e)
 			      .object = on_object,
 			      .tick = on_tick,
 			      .tick_ms = TICK_MS,
-			      .report = report};
+			      .report = report,
+			      .metrics = f->metrics,
+			      .measure = measure};
 	struct err at_end;
 	int rc;
 

@@ -159,3 +159,96 @@ report_json(const struct decoder *d, const struct output *o, const char *path,
 		return err_sys(e, "--stats %s: cannot rename %s", path, tmp);
 	return 0;
 }
+
+/* For Prometheus. */
+
+/* Those that also shrink. */
+static bool
+is_gauge(int count)
+{
+	return count == LEDGER_SETS_WAITING || count == LEDGER_MISSING;
+}
+
+static void
+begin_family(struct metrics *m, const char *what, int count, char name[64])
+{
+	bool gauge = is_gauge(count);
+
+	snprintf(name, 64, "flowdecode%s_%s%s", what, ledger_name(count),
+		 gauge ? "" : "_total");
+	if (gauge)
+		metrics_gauge(m, name, "See flowdecode(1), the ledger");
+	else
+		metrics_counter(m, name, "See flowdecode(1), the ledger");
+}
+
+static void
+put_exporter_sample(struct metrics *m, const struct exporter *x, int count)
+{
+	char addr[TEXT_MAX + 1], version[8], source[16], port[8];
+	struct metrics_label labels[] = {
+	    {"exporter", addr},
+	    {"version", version},
+	    {"source_id", source},
+	    {"port", port},
+	};
+
+	addr[text_ip(addr, x->key.addr)] = '\0';
+	snprintf(version, sizeof(version), "%u", x->key.version);
+	snprintf(source, sizeof(source), "%" PRIu32, x->key.source_id);
+	snprintf(port, sizeof(port), "%u", x->key.port);
+	metrics_sample(m, x->ledger.n[count], labels, x->key.port ? 4 : 3);
+}
+
+static void
+put_exporters(const struct exporters *es, struct metrics *m)
+{
+	struct exporter *x;
+	char name[64];
+	size_t n;
+
+	for (int i = 0; i < LEDGER_COUNTS; i++) {
+		begin_family(m, "_exporter", i, name);
+		x = NULL;
+		for (n = 0; n < REPORT_METRICS_EXPORTERS &&
+			    (x = exporters_next(es, x));
+		     n++)
+			put_exporter_sample(m, x, i);
+	}
+}
+
+static void
+put_figures(const struct decoder *d, const struct output *o, struct metrics *m)
+{
+	struct figure all[FIGURES];
+
+	figures(d, o, all);
+	metrics_gauge(m, "flowdecode_exporters", "Exporters known");
+	metrics_value(m, all[0].value);
+	metrics_counter(m, "flowdecode_exporters_evicted_total",
+			"Exporters forgotten for want of room");
+	metrics_value(m, all[1].value);
+	metrics_gauge(m, "flowdecode_shapes", "Shapes of records known");
+	metrics_value(m, all[2].value);
+	metrics_counter(m, "flowdecode_batches_total", "Batches written");
+	metrics_value(m, all[3].value);
+	metrics_gauge(m, "flowdecode_waiting_bytes",
+		      "Bytes of data that wait for their templates");
+	metrics_value(m, all[4].value);
+}
+
+void
+report_metrics(const struct decoder *d, const struct output *o,
+	       struct metrics *m)
+{
+	struct ledger total;
+	char name[64];
+
+	decoder_total(d, &total);
+	for (int i = 0; i < LEDGER_COUNTS; i++) {
+		begin_family(m, "", i, name);
+		metrics_value(m, total.n[i]);
+	}
+	put_figures(d, o, m);
+	put_exporters(decoder_exporters(d), m);
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ledger as text, for people, and as JSON, for programs: the same figures.
+ * The ledger as text, for people, as JSON and for Prometheus, for programs: the
+ * same figures.
  */
 #ifndef FLOWDECODE_REPORT_H
 #define FLOWDECODE_REPORT_H
@@ -8,6 +9,7 @@
 #include <stddef.h>
 
 #include "common/err.h"
+#include "common/metrics.h"
 #include "flowdecode/decoder.h"
 #include "flowdecode/output.h"
 
@@ -23,5 +25,10 @@ void report_text(const struct decoder *, const struct output *);
  */
 int report_json(const struct decoder *, const struct output *, const char *path,
 		struct err *);
+
+/* Totals, and the ledgers of the exporters that sent last, so many at most. */
+enum { REPORT_METRICS_EXPORTERS = 512 };
+void report_metrics(const struct decoder *, const struct output *,
+		    struct metrics *);
 
 #endif

@@ -53,6 +53,7 @@ static const char usage[] =
     "\n"
     "  --format FORMAT      batch, rows (msgpack maps), json, csv or tsv;\n"
     "                       without it json on a terminal, else batch\n"
+    "  --metrics ADDRESS:PORT  serve the counters to Prometheus, over HTTP\n"
     "  -v, --verbose        counters on stderr at the end (SIGUSR1: at once)\n"
     "  -h, --help           this text\n"
     "  -V, --version        the version\n";
@@ -68,7 +69,7 @@ struct flowlog {
 
 struct options {
 	struct settings settings;
-	const char *format;
+	const char *format, *metrics;
 	bool verbose;
 };
 
@@ -164,6 +165,25 @@ report(void *ctx)
 		 filters_removed(f->filters, true), f->passed, f->batches);
 }
 
+static void
+measure(void *ctx, struct metrics *m)
+{
+	const struct flowlog *f = ctx;
+
+	metrics_counter(m, "flowlog_records_in_total", "Records read");
+	metrics_value(m, f->records);
+	metrics_counter(m, "flowlog_records_filtered_total",
+			"Records that filters did not let through");
+	metrics_value(m, filters_removed(f->filters, false));
+	metrics_counter(m, "flowlog_records_dropped_total",
+			"Records that transformers dropped");
+	metrics_value(m, filters_removed(f->filters, true));
+	metrics_counter(m, "flowlog_records_out_total", "Records passed on");
+	metrics_value(m, f->passed);
+	metrics_counter(m, "flowlog_batches_total", "Batches read");
+	metrics_value(m, f->batches);
+}
+
 /* A table of text has the columns that are known before any record. */
 static int
 set_columns(struct flowlog *f, struct err *err)
@@ -212,7 +232,7 @@ clear(struct flowlog *f)
 
 /* What gathered is written whether the input ended well or not. */
 static int
-run(struct flowlog *f, struct err *err)
+run(struct flowlog *f, const struct options *o, struct err *err)
 {
 	struct stage stage = {
 	    .ctx = f,
@@ -221,6 +241,8 @@ run(struct flowlog *f, struct err *err)
 	    .tick = on_tick,
 	    .tick_ms = ROWS_WAIT_MS,
 	    .report = report,
+	    .metrics = o->metrics,
+	    .measure = measure,
 	};
 	struct err later;
 	int rc = stage_run(&stage, STDIN_FILENO, err);
@@ -236,7 +258,7 @@ run(struct flowlog *f, struct err *err)
 static void
 parse(int argc, char **argv, struct options *o)
 {
-	enum { SETTING = 256, FORMAT = SETTING + SETTINGS, INVERT };
+	enum { SETTING = 256, FORMAT = SETTING + SETTINGS, INVERT, METRICS };
 	static const struct option longs[] = {
 	    {"source-id", required_argument, NULL, SETTING + SETTING_SOURCE_ID},
 	    {"exporter", required_argument, NULL, SETTING + SETTING_EXPORTER},
@@ -248,6 +270,7 @@ parse(int argc, char **argv, struct options *o)
 	    {"match", required_argument, NULL, SETTING + SETTING_MATCH},
 	    {"invert", no_argument, NULL, INVERT},
 	    {"format", required_argument, NULL, FORMAT},
+	    {"metrics", required_argument, NULL, METRICS},
 	    {"verbose", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
@@ -271,6 +294,9 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case FORMAT:
 			o->format = optarg;
+			break;
+		case METRICS:
+			o->metrics = optarg;
 			break;
 		case 'v':
 			o->verbose = true;
@@ -303,7 +329,7 @@ main(int argc, char **argv)
 	parse(argc, argv, &o);
 	rc = set_up(&f, &o, &err);
 	if (rc == 0) {
-		rc = run(&f, &err);
+		rc = run(&f, &o, &err);
 		filters_finish(f.records ? f.filters : NULL);
 	}
 	if (o.verbose)

@@ -89,6 +89,25 @@ open_bindings(const struct options *o, struct binding **list,
 	return 0;
 }
 
+static void
+measure(void *ctx, struct metrics *m)
+{
+	report_metrics(ctx, m);
+}
+
+/* What others may ask of it while it runs. */
+static int
+open_to_others(const struct options *o, struct receiver *r, struct control *c,
+	       struct metrics **m, struct err *e)
+{
+	if (control_start(c, r, o->control, e) != 0)
+		return -1;
+	if (!o->metrics)
+		return 0;
+	*m = metrics_new(r->base, o->metrics, measure, r, e);
+	return *m ? 0 : -1;
+}
+
 static int
 run_receiver(const struct options *o)
 {
@@ -96,6 +115,7 @@ run_receiver(const struct options *o)
 	struct control control = {
 	    .sock.fd = -1, .buffer = o->buffer, .verbose = o->verbose};
 	struct binding *list = NULL, *next;
+	struct metrics *metrics = NULL;
 	struct err e;
 	int rc = EXIT_DONE;
 
@@ -105,11 +125,12 @@ run_receiver(const struct options *o)
 	} else {
 		r.allow = &o->allow;
 		if (open_bindings(o, &list, &r, &e) != 0 ||
-		    control_start(&control, &r, o->control, &e) != 0 ||
+		    open_to_others(o, &r, &control, &metrics, &e) != 0 ||
 		    receiver_run(&r, &e) != 0)
 			rc = failed(&e);
 		if (o->verbose || report_lost(&r))
 			report_log(&r, o->verbose);
+		metrics_free(metrics);
 		control_stop(&control);
 	}
 	for (; list; list = next) {

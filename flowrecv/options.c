@@ -12,7 +12,8 @@
 
 static const char usage[] =
     "usage: flowrecv [-v] [--allow NETWORK,...] [--control PATH]\n"
-    "                [--queue BYTES] [--receive-buffer BYTES]\n"
+    "                [--metrics ADDRESS:PORT] [--queue BYTES]\n"
+    "                [--receive-buffer BYTES]\n"
     "                [NAME=][ADDRESS:]PORT ...\n"
     "       flowrecv [-v] [--name NAME] [--port PORT,...] --read FILE|-\n"
     "       flowrecv [--control PATH] COMMAND\n"
@@ -31,6 +32,8 @@ static const char usage[] =
     "      --allow NETWORK,...     take datagrams of these exporters only\n"
     "      --control PATH          of the socket that commands come to\n"
     "                              (/run/flow/flowrecv.sock)\n"
+    "      --metrics ADDRESS:PORT  serve the counters to Prometheus, over "
+    "HTTP\n"
     "      --queue BYTES           may wait for a slow reader (256M)\n"
     "      --receive-buffer BYTES  of the kernel, per port (64M)\n"
     "      --read FILE             take a pcap or pcapng file, - is stdin\n"
@@ -108,11 +111,13 @@ enum {
 	OPT_COUNT,
 	OPT_HEX,
 	OPT_JSON,
+	OPT_METRICS,
 	OPT_NAME,
 	OPT_PORT,
 	OPT_QUEUE,
 	OPT_READ,
 	OPT_BUFFER,
+	OPTIONS
 };
 
 static const struct option long_options[] = {
@@ -121,6 +126,7 @@ static const struct option long_options[] = {
     {"count", required_argument, NULL, OPT_COUNT},
     {"hex", no_argument, NULL, OPT_HEX},
     {"json", no_argument, NULL, OPT_JSON},
+    {"metrics", required_argument, NULL, OPT_METRICS},
     {"name", required_argument, NULL, OPT_NAME},
     {"port", required_argument, NULL, OPT_PORT},
     {"queue", required_argument, NULL, OPT_QUEUE},
@@ -132,16 +138,13 @@ static const struct option long_options[] = {
     {0},
 };
 
-/* What an option goes with. */
-static const struct {
-	int option;
-	unsigned modes;
-} option_modes[] = {
-    {OPT_ALLOW, MODE_PORTS},   {OPT_CONTROL, MODE_PORTS | MODE_COMMAND},
-    {OPT_COUNT, MODE_COMMAND}, {OPT_HEX, MODE_COMMAND},
-    {OPT_JSON, MODE_COMMAND},  {OPT_NAME, MODE_CAPTURE},
-    {OPT_PORT, MODE_CAPTURE},  {OPT_QUEUE, MODE_PORTS},
-    {OPT_BUFFER, MODE_PORTS},
+/* What an option goes with; 0: it says itself. */
+static const unsigned option_modes[OPTIONS] = {
+    [OPT_ALLOW] = MODE_PORTS,	[OPT_CONTROL] = MODE_PORTS | MODE_COMMAND,
+    [OPT_COUNT] = MODE_COMMAND, [OPT_HEX] = MODE_COMMAND,
+    [OPT_JSON] = MODE_COMMAND,	[OPT_METRICS] = MODE_PORTS,
+    [OPT_NAME] = MODE_CAPTURE,	[OPT_PORT] = MODE_CAPTURE,
+    [OPT_QUEUE] = MODE_PORTS,	[OPT_BUFFER] = MODE_PORTS,
 };
 
 static uint64_t
@@ -177,6 +180,9 @@ option_set(struct options *o, int c, char **argv)
 	case OPT_JSON:
 		o->json = true;
 		break;
+	case OPT_METRICS:
+		o->metrics = optarg;
+		break;
 	case OPT_QUEUE:
 		o->queue = size_option("--queue", optarg, QUEUE_MIN, SIZE_MAX);
 		break;
@@ -205,26 +211,19 @@ option_set(struct options *o, int c, char **argv)
 	}
 }
 
-/* One that was given and goes with none of MODES is named. */
+/* One that was given and does not go with MODE is named. */
 static void
-check_modes(const bool *given, enum mode mode, const char *what)
+check_modes(const bool given[OPTIONS], enum mode mode, const char *what)
 {
-	for (size_t i = 0; i < sizeof(option_modes) / sizeof(option_modes[0]);
-	     i++) {
-		int option = option_modes[i].option;
-		const struct option *l = long_options;
-
-		if (!given[option - OPT_ALLOW] || option_modes[i].modes & mode)
-			continue;
-		while (l->val != option)
-			l++;
-		cli_usage("flowrecv", "--%s does not go with %s", l->name,
-			  what);
-	}
+	for (const struct option *l = long_options; l->name; l++)
+		if (given[l->val] && option_modes[l->val] &&
+		    !(option_modes[l->val] & mode))
+			cli_usage("flowrecv", "--%s does not go with %s",
+				  l->name, what);
 }
 
 static void
-check(struct options *o, const bool *given)
+check(struct options *o, const bool given[OPTIONS])
 {
 	struct err e;
 
@@ -255,15 +254,14 @@ check(struct options *o, const bool *given)
 void
 options_read(struct options *o, int argc, char **argv)
 {
-	bool given[OPT_BUFFER - OPT_ALLOW + 1] = {false};
+	bool given[OPTIONS] = {false};
 	int c;
 
 	*o = (struct options){.queue = QUEUE_DEFAULT, .buffer = BUFFER_DEFAULT};
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "vhV", long_options, NULL)) != -1) {
 		option_set(o, c, argv);
-		if (c >= OPT_ALLOW)
-			given[c - OPT_ALLOW] = true;
+		given[c] = true;
 	}
 	if (optind < argc && client_is_verb(argv[optind]))
 		o->verb = argv[optind++];

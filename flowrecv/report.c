@@ -2,7 +2,9 @@
 #include "flowrecv/report.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/text.h"
@@ -135,4 +137,86 @@ report_lost(struct receiver *r)
 		lost = lost || b->kernel_drops > 0;
 	}
 	return lost;
+}
+
+/* For Prometheus. */
+
+/* What there is of a tally. */
+static const struct figure {
+	const char *name, *help;
+	size_t at;
+	bool gauge;
+} figures[] = {
+    {"received_total", "Datagrams taken from the kernel",
+     offsetof(struct tally, received), false},
+    {"refused_total", "Datagrams of exporters that --allow does not list",
+     offsetof(struct tally, refused), false},
+    {"dropped_total", "Datagrams dropped because the queue was full",
+     offsetof(struct tally, dropped), false},
+    {"queued", "Datagrams on their way to the reader",
+     offsetof(struct tally, queued), true},
+    {"sent_total", "Datagrams handed to the reader",
+     offsetof(struct tally, sent), false},
+};
+
+enum { FIGURES = sizeof(figures) / sizeof(figures[0]) };
+
+struct samples {
+	struct metrics *to;
+	const struct figure *figure; /* NULL: the kernel's drops */
+};
+
+static void
+put_sample(void *ctx, const struct report_row *w)
+{
+	const struct samples *s = ctx;
+	const struct metrics_label labels[] = {
+	    {"binding", w->port ? w->port : "(closed)"},
+	    {"exporter", w->exporter},
+	};
+	uint64_t value = w->kernel_drops;
+
+	if (s->figure)
+		memcpy(&value, (const char *)w->tally + s->figure->at,
+		       sizeof(value));
+	metrics_sample(s->to, value, labels, w->exporter ? 2 : 1);
+}
+
+static void
+begin_family(struct metrics *m, const char *of, const struct figure *f,
+	     char name[64])
+{
+	snprintf(name, 64, "flowrecv%s_datagrams_%s", of, f->name);
+	if (f->gauge)
+		metrics_gauge(m, name, f->help);
+	else
+		metrics_counter(m, name, f->help);
+}
+
+void
+report_metrics(struct receiver *r, struct metrics *m)
+{
+	struct samples s = {.to = m};
+	char name[64];
+
+	for (int i = 0; i < FIGURES; i++) {
+		s.figure = &figures[i];
+		begin_family(m, "", s.figure, name);
+		report_ports(r, NULL, put_sample, &s);
+	}
+	s.figure = NULL;
+	metrics_counter(m, "flowrecv_kernel_dropped_total",
+			"Datagrams that the kernel dropped because the "
+			"receive buffer was full");
+	report_ports(r, NULL, put_sample, &s);
+	metrics_gauge(m, "flowrecv_exporters", "Exporters known");
+	metrics_value(m, r->exporters.n);
+	metrics_counter(m, "flowrecv_exporters_evicted_total",
+			"Exporters forgotten for want of room");
+	metrics_value(m, r->exporters.evicted);
+	for (int i = 0; i < FIGURES; i++) {
+		s.figure = &figures[i];
+		begin_family(m, "_exporter", s.figure, name);
+		report_exporters(r, NULL, put_sample, &s);
+	}
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/metrics.h"
 #include "flowrecv/receiver.h"
 
 enum { REPORT_LINE_MAX = 320 };
@@ -38,6 +39,9 @@ void report_json(const struct report_row *, char line[REPORT_LINE_MAX]);
 /* Lines on stderr: ports, and with ALL how many exporters are known, and each
  * of them. */
 void report_log(struct receiver *, bool all);
+
+/* The same for Prometheus. */
+void report_metrics(struct receiver *, struct metrics *);
 
 /* Whether the queue or the kernel dropped anything. */
 bool report_lost(struct receiver *);

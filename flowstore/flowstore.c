@@ -52,6 +52,7 @@ static const char usage[] =
     "  --segment-age AGE    or at this age (1d)\n"
     "  --json               one JSON object a line\n"
     "  -y, --yes            do not ask\n"
+    "  --metrics ADDRESS:PORT  serve the counters to Prometheus, over HTTP\n"
     "  -v, --verbose        counters on stderr at the end (SIGUSR1: at once)\n"
     "  -h, --help           this text\n"
     "  -V, --version        the version\n";
@@ -60,6 +61,8 @@ struct flowstore {
 	struct shapes *shapes;
 	struct record_reader *reader;
 	struct writer *writer;
+	const char *metrics; /* where to serve them; NULL: nowhere */
+	bool verbose;
 };
 
 static int
@@ -134,6 +137,33 @@ report(void *ctx)
 		 s->bytes, s->commits);
 }
 
+static void
+measure(void *ctx, struct metrics *m)
+{
+	const struct flowstore *f = ctx;
+	const struct writer_stats *s = writer_stats(f->writer);
+	const struct {
+		const char *name, *help;
+		uint64_t value;
+	} all[] = {
+	    {"flowstore_records_stored_total", "Records committed", s->records},
+	    {"flowstore_records_duplicate_total",
+	     "Records that had come before", s->duplicates},
+	    {"flowstore_records_dropped_total",
+	     "Records of too many shapes, or lost by a failure", s->dropped},
+	    {"flowstore_blocks_total", "Full or closed blocks", s->blocks},
+	    {"flowstore_pieces_total", "Small blocks", s->pieces},
+	    {"flowstore_bytes_total", "Bytes of blocks and pieces", s->bytes},
+	    {"flowstore_commits_total", "Commits", s->commits},
+	    {"flowstore_segments_total", "Segments begun", s->segments},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		metrics_counter(m, all[i].name, all[i].help);
+		metrics_value(m, all[i].value);
+	}
+}
+
 /* What gathered is stored whether the input ended well or not. */
 static int
 run(struct flowstore *f, struct err *err)
@@ -144,6 +174,8 @@ run(struct flowstore *f, struct err *err)
 	    .tick = on_tick,
 	    .tick_ms = TICK_MS,
 	    .report = report,
+	    .metrics = f->metrics,
+	    .measure = measure,
 	};
 	struct err later;
 	int rc = stage_run(&stage, STDIN_FILENO, err);
@@ -193,14 +225,15 @@ parse_table(int argc, char **argv, struct writer_options *o)
 }
 
 static void
-parse(int argc, char **argv, struct writer_options *o, bool *verbose)
+parse(int argc, char **argv, struct writer_options *o, struct flowstore *f)
 {
-	enum { ROOT = 256, HOST, SIZE, AGE };
+	enum { ROOT = 256, HOST, SIZE, AGE, METRICS };
 	static const struct option longs[] = {
 	    {"root", required_argument, NULL, ROOT},
 	    {"host", required_argument, NULL, HOST},
 	    {"segment-size", required_argument, NULL, SIZE},
 	    {"segment-age", required_argument, NULL, AGE},
+	    {"metrics", required_argument, NULL, METRICS},
 	    {"verbose", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
@@ -223,8 +256,11 @@ parse(int argc, char **argv, struct writer_options *o, bool *verbose)
 		case AGE:
 			o->segment_age = age(optarg);
 			break;
+		case METRICS:
+			f->metrics = optarg;
+			break;
 		case 'v':
-			*verbose = true;
+			f->verbose = true;
 			break;
 		case 'h':
 			cli_help(usage);
@@ -253,7 +289,6 @@ main(int argc, char **argv)
 	struct flowstore f = {0};
 	struct err err = {0};
 	char root[PATH_MAX];
-	bool verbose = false;
 	int rc;
 
 	const struct command *command = command_find(argc, argv);
@@ -262,7 +297,7 @@ main(int argc, char **argv)
 	if (command)
 		return command_main(command, argc, argv);
 	stage_hold_signals();
-	parse(argc, argv, &o, &verbose);
+	parse(argc, argv, &o, &f);
 	rc = table_root(o.root, root, sizeof(root), &err);
 	o.root = root;
 	if (rc == 0)
@@ -271,7 +306,7 @@ main(int argc, char **argv)
 		rc = run(&f, &err);
 	else
 		rc = -1;
-	if (f.writer && verbose)
+	if (f.writer && f.verbose)
 		report(&f);
 	clear(&f);
 	if (rc == 0)

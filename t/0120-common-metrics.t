@@ -1,0 +1,260 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-2-Clause
+"""--metrics of all programs."""
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+
+import netflow
+import packets
+import receiver
+import scrape
+import tap
+
+FILTERS = "flowdecode", "flowlog", "flowstore"
+
+
+class Stage:
+    """A filter with -v and --metrics that reads what it is given."""
+
+    def __init__(self, scratch, name, *args, where=None):
+        self.port = scrape.free_port()
+        self.err = scratch / (name + ".err")
+        with open(self.err, "wb") as err:
+            self.process = subprocess.Popen(
+                [tap.program(name), "-v", "--metrics",
+                 where or f"127.0.0.1:{self.port}", *map(str, args)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def give(self, data, wanted, least):
+        """Until the metric WANTED is so much; all of them."""
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+        return netflow.wait_for(
+            lambda: (m := scrape.scrape(self.port))[wanted,] >= least and m,
+            f"{wanted} to be {least}")
+
+    def end(self):
+        """Ends the input; what it wrote, and said."""
+        out = self.process.communicate(timeout=30)[0]
+        tap.equal(self.process.returncode, 0, "exit status")
+        return out, self.err.read_text()
+
+
+def some_datagrams(scratch):
+    """A datagram stream: v9 with a template, and one that is no NetFlow."""
+    netflow.generate("--pcap", scratch / "x", "--flows", 1000, "--version", 9)
+    (scratch / "bad").write_bytes(packets.pcap(
+        [packets.ipv4(packets.udp(b"nonsense"))], packets.RAW))
+    return b"".join(receiver.run("--read", scratch / name).stdout
+                    for name in ("x", "bad"))
+
+
+def ledger(words):
+    return {k: int(v) for k, v in (w.split("=") for w in words)}
+
+
+def test_stages(scratch):
+    """the values of flowdecode, flowlog and flowstore are those of -v"""
+    with Stage(scratch, "flowdecode") as s:
+        got = s.give(some_datagrams(scratch), "flowdecode_bad_version_total", 1)
+        batches, said = s.end()
+    total = re.search("flowdecode: total: (.*)", said)[1].split()
+    figures = re.search("flowdecode: (exporters=.*)", said)[1].split()
+    one = re.search("(198[0-9.]+) version 9 source ([0-9]+): (.*)", said)
+    labels = (("exporter", one[1]), ("source_id", one[2]), ("version", "9"))
+    wanted = ledger(total)
+    tap.equal(wanted["records"] >= 1000 and wanted["datagrams"] >= 40, True)
+    unseen = {k[0] for k in got}
+    for what, suffix, value in (
+            [("", k, v) for k, v in wanted.items()] +
+            [("_exporter", k, v) for k, v in ledger(one[3].split()).items()]):
+        name = f"flowdecode{what}_{suffix}"
+        if suffix not in ("missing", "sets_waiting"):
+            name += "_total"
+        tap.equal(got[(name, *(labels if what else ()))], value, name)
+        unseen.discard(name)
+    figures = ledger(figures)
+    for name, key in (("exporters", "exporters"), ("shapes", "shapes"),
+                      ("exporters_evicted_total", "evicted"),
+                      ("waiting_bytes", "waiting_bytes")):
+        tap.equal(got["flowdecode_" + name,], figures[key], name)
+        unseen.discard("flowdecode_" + name)
+    unseen.discard("flowdecode_batches_total")  # the last ones come at the end
+    for name in unseen:
+        if "_exporter_" in name:
+            continue  # of the other exporter
+        tap.equal({v for k, v in got.items() if k[0] == name}, {0}, name)
+
+    with Stage(scratch, "flowlog", "--source-id", "0") as s:
+        got = s.give(batches, "flowlog_records_in_total", 1000)
+        out, said = s.end()
+    n = re.search(r"records: in (\d+), filtered (\d+), dropped (\d+), out "
+                  r"(\d+) \(in (\d+) batches", said).groups()
+    tap.equal({k[0]: v for k, v in got.items()}, {
+        f"flowlog_{name}_total": int(v) for name, v in zip(
+            ("records_in", "records_filtered", "records_dropped",
+             "records_out", "batches"), n)})
+
+    with Stage(scratch, "flowstore", "--root", scratch, "t") as s:
+        got = s.give(batches, "flowstore_records_stored_total", 1000)
+        said = s.end()[1]
+    found = re.search(r"stored (\d+), duplicates (\d+), dropped (\d+); (\d+) "
+                      r"blocks, (\d+) pieces, (\d+) bytes in (\d+) commits",
+                      said)
+    tap.equal([got[f"flowstore_records_{k}_total",] for k in
+               ("stored", "duplicate", "dropped")],
+              [int(found[k]) for k in (1, 2, 3)])
+    for name in "blocks", "pieces", "bytes", "commits", "segments":
+        tap.equal((f"flowstore_{name}_total",) in got, True, name)
+
+
+def test_flowrecv(scratch):
+    """those of flowrecv, with labels of port and exporter"""
+    a, b = receiver.free_ports(2)
+    port = scrape.free_port()
+    with receiver.Receiver(scratch, f"a={a}", "--allow=127.0.0.1",
+                           f"--metrics=127.0.0.1:{port}") as r:
+        r.open("b-1.x_y", b)
+        r.open("c", receiver.free_ports(1)[0])
+        receiver.send(a, [b"x"] * 3)
+        receiver.send(b, [b"x"] * 2)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("127.0.0.2", 0))
+            s.sendto(b"x", ("127.0.0.1", a))
+        r.wait_received(6)
+        tap.equal(r.control("close", "c")[0], 0)
+        r.freeze()
+        receiver.send(a, [b"y"] * 10)
+        r.thaw()
+        r.wait_received(16)
+        compare(r, scrape.scrape(port))
+        tap.equal(r.control("close", "a")[0], 0)
+        got = scrape.scrape(port)
+        closed = (("binding", "(closed)"),)
+        tap.equal(got[("flowrecv_datagrams_received_total", *closed)], 14)
+        tap.equal(got[("flowrecv_datagrams_refused_total", *closed)], 1)
+        compare(r, got)
+
+
+def compare(r, got):
+    r.ask()
+    counters, (exporters, known, evicted) = r.counters(), r.exporters()
+    lines = r.said().rsplit("flowrecv: exporters: known", 1)[1].splitlines()
+    exporters = {k: v for k, v in exporters.items() if any(
+        line.startswith(f"flowrecv: {k[0]} {k[1]}: ") for line in lines)}
+    if "closed ports" in counters:
+        counters["(closed)"] = counters.pop("closed ports")
+    listed = re.findall("flowrecv: (.+): received .* kernel",
+                        r.said().rsplit("known", 2)[-2])
+    names = {"received": "received_total", "refused": "refused_total",
+             "dropped": "dropped_total", "queued": "queued",
+             "sent": "sent_total"}
+    wanted = {("flowrecv_exporters",): known,
+              ("flowrecv_exporters_evicted_total",): evicted}
+    for name in listed:
+        c = counters[name := name.replace("closed ports", "(closed)")]
+        label = ("binding", name)
+        wanted["flowrecv_kernel_dropped_total", label] = c["kernel"]
+        for key, metric in names.items():
+            wanted["flowrecv_datagrams_" + metric, label] = c[key]
+    for (name, address), c in exporters.items():
+        for key, metric in names.items():
+            wanted["flowrecv_exporter_datagrams_" + metric, (
+                "binding", name), ("exporter", address)] = c[key]
+    tap.equal(got, wanted)
+
+
+def test_address(scratch):
+    """where it listens: 127.0.0.1, an IPv6 address, and what is none"""
+    port = scrape.free_port()
+    with Stage(scratch, "flowlog", where=str(port)):
+        tap.equal(scrape.get(port)[0], "HTTP/1.1 200 OK")
+    with Stage(scratch, "flowlog", where=f"[::1]:{port}"):
+        tap.equal(len(scrape.scrape(port, "::1")), 5)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        used = s.getsockname()[1]
+        for where, why in (
+                ("x", "'x' is no port: 1 to 65535"),
+                ("127.0.0.1:70000", "'70000' is no port: 1 to 65535"),
+                (":9", "must be ADDRESS:PORT, an IPv6 address in brackets"),
+                (f"127.0.0.1:{used}", "cannot listen: Address already in use"),
+                ("192.0.2.1:9999",
+                 "cannot listen: Cannot assign requested address")):
+            for name, *args in (("flowlog",), ("flowdecode",),
+                                ("flowstore", "--root", scratch, "t"),
+                                ("flowrecv", receiver.free_ports(1)[0])):
+                done = subprocess.run(
+                    [tap.program(name), "--metrics", where, *map(str, args)],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, timeout=30)
+                tap.equal((done.returncode, done.stdout, done.stderr),
+                          (1, "", f"{name}: --metrics {where}: {why}\n"))
+
+
+def test_http(scratch):
+    """other paths, other methods, and what is no HTTP"""
+    with Stage(scratch, "flowlog") as s:
+        tap.equal(scrape.get(s.port, "/")[0].split()[1], "404")
+        for method in "POST", "DELETE", "HEAD":
+            got, _, _ = scrape.http(
+                s.port, f"{method} /metrics HTTP/1.1\r\nHost: x\r\n"
+                "Connection: close\r\n\r\n".encode())
+            tap.equal(got.split()[1], "501", method)
+        with socket.create_connection(("127.0.0.1", s.port), 30) as c:
+            try:
+                c.sendall(b"GET /" + b"x" * 100000 + b" HTTP/1.1\r\n\r\n")
+                c.recv(100)
+            except ConnectionError:
+                pass
+        with socket.create_connection(("127.0.0.1", s.port), 30) as c:
+            c.sendall(bytes(range(256)) * 4 + b"\r\n\r\n")
+            c.settimeout(30)
+            try:
+                tap.equal(b" 200 " in c.recv(1000), False)
+            except ConnectionError:
+                pass
+        tap.equal(len(scrape.scrape(s.port)), 5, "it goes on")
+
+
+def test_many(scratch):
+    """clients that hold on: the program keeps descriptors for itself"""
+    with Stage(scratch, "flowlog") as s:
+        scrape.scrape(s.port)
+        resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, (100, 4096))
+        held = []
+        for _ in range(120):
+            c = socket.create_connection(("127.0.0.1", s.port), 30)
+            held.append(c)
+        netflow.wait_for(
+            lambda: 30 < len(os.listdir(f"/proc/{s.process.pid}/fd")),
+            "clients")
+        tap.equal(len(os.listdir(f"/proc/{s.process.pid}/fd")) < 45, True,
+                  "some are left")
+        for c in held:
+            c.close()
+        tap.equal(len(scrape.scrape(s.port)), 5, "then all is well")
+
+
+def test_stop(scratch):
+    """SIGTERM ends a filter although a scraper is connected"""
+    with Stage(scratch, "flowlog") as s:
+        scrape.scrape(s.port)
+        with socket.create_connection(("127.0.0.1", s.port), 30):
+            s.process.send_signal(signal.SIGTERM)
+            tap.equal(s.process.wait(30), 0, "exit status")
+
+
+tap.main(globals())
