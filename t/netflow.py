@@ -59,6 +59,12 @@ def wait_read(port):
     wait_for(empty, f"port {port} is read")
 
 
+def sleeps(pid):
+    """Whether a process waits for something."""
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "S"
+
+
 def kernel_drops(port):
     return int(udp_socket(port)[-1])
 
@@ -87,10 +93,21 @@ class Nfcapd:
         wait_bound(self.port)
 
     def stop(self):
+        """Ends it when it has taken in what was sent.  It drops a datagram
+        that it has read but not looked at, so it must wait for the next; and
+        a signal just before it waits is one that it does not notice, so there
+        may have to be another."""
         wait_read(self.port)
-        time.sleep(0.2)
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        wait_for(lambda: sleeps(self.process.pid), "nfcapd waits")
+
+        def ended():
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(0.5)
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+        wait_for(ended, "nfcapd ends")
 
     def totals(self):
         """What nfdump says after stop(): flows, octets, packets."""
