@@ -72,8 +72,33 @@ scan(const uint64_t *v, size_t n, struct bits_scan *s)
 	bits_scan_body(v, n, s);
 }
 
+static void
+scan32(const uint32_t *v, size_t n, struct bits_scan32 *s)
+{
+	bits_scan32_body(v, n, s);
+}
+
+static void
+pack32(uint8_t *out, const uint32_t *v, size_t n, unsigned w, uint32_t base)
+{
+	struct bits_packer p = {.out = out};
+	uint64_t mask = (UINT64_C(1) << w) - 1;
+	size_t i = 0;
+
+	if (bits_pack_typed(out, v, n, w, base))
+		return;
+	if (w <= 28)
+		for (; i + 2 <= n; i += 2)
+			bits_packer_add(&p,
+					((v[i] - base) & mask) |
+					    ((v[i + 1] - base) & mask) << w,
+					2 * w);
+	bits_pack_rest(&p, v + i, n - i, w, base);
+}
+
 const struct bits_ops bits_plain = {
-    unpack32, unpack64, affine32, greatest, merge32, merge64, select_rows, scan,
+    unpack32, unpack64,	   affine32, greatest, merge32,
+    merge64,  select_rows, scan,     scan32,   pack32,
 };
 
 const struct bits_ops *
@@ -86,96 +111,54 @@ bits_ops(void)
 	return &bits_plain;
 }
 
-/* A group of values of k*w bits, at most 57, enters the stream at once. */
-struct packer {
-	uint8_t *out;
-	uint64_t acc;
-	unsigned fill; /* bits of acc that are in use, below 8 */
-};
-
-static inline void
-packer_add(struct packer *p, uint64_t x, unsigned w)
-{
-	p->acc |= x << p->fill;
-	p->fill += w;
-	memcpy(p->out, &p->acc, 8);
-	p->out += p->fill / 8;
-	p->acc >>= p->fill & 56;
-	p->fill %= 8;
-}
-
-static inline uint64_t
-reduce(uint64_t v, const struct bits_affine *a, uint64_t mask)
-{
-	return ((v - a->base) >> a->shift) * a->inverse & mask;
-}
-
-static void
-pack_singly(struct packer *p, const uint64_t *v, size_t n, unsigned w,
-	    const struct bits_affine *a)
-{
-	uint64_t mask = w == 64 ? UINT64_MAX : (UINT64_C(1) << w) - 1;
-
-	for (size_t i = 0; i < n; i++) {
-		uint64_t x = reduce(v[i], a, mask);
-
-		if (w <= 56) {
-			packer_add(p, x, w);
-			continue;
-		}
-		packer_add(p, x & UINT32_MAX, 32);
-		packer_add(p, x >> 32, w - 32);
-	}
-}
-
 void
-bits_pack(uint8_t *out, const uint64_t *v, size_t n, unsigned w,
-	  const struct bits_affine *a)
+bits_pack64(uint8_t *out, const uint64_t *v, size_t n, unsigned w,
+	    uint64_t base)
 {
-	struct packer p = {.out = out};
+	struct bits_packer p = {.out = out};
 	uint64_t mask = w == 64 ? UINT64_MAX : (UINT64_C(1) << w) - 1;
-	size_t i = 0;
 
 	if (w == 0)
 		return;
-	if (w <= 14)
-		for (; i + 4 <= n; i += 4)
-			packer_add(&p,
-				   reduce(v[i], a, mask) |
-				       reduce(v[i + 1], a, mask) << w |
-				       reduce(v[i + 2], a, mask) << 2 * w |
-				       reduce(v[i + 3], a, mask) << 3 * w,
-				   4 * w);
-	else if (w <= 28)
-		for (; i + 2 <= n; i += 2)
-			packer_add(&p,
-				   reduce(v[i], a, mask) |
-				       reduce(v[i + 1], a, mask) << w,
-				   2 * w);
-	pack_singly(&p, v + i, n - i, w, a);
-	*p.out = (uint8_t)p.acc;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t x = (v[i] - base) & mask;
+
+		if (w <= 56) {
+			bits_packer_add(&p, x, w);
+			continue;
+		}
+		bits_packer_add(&p, x & UINT32_MAX, 32);
+		bits_packer_add(&p, x >> 32, w - 32);
+	}
+	bits_packer_end(&p);
 }
 
-/* One byte at a time, the lowest first. */
+/* One byte at a time, the lowest first; bytes that all share are passed over.
+ */
 void
 bits_sort(uint64_t *v, uint64_t *tmp, size_t n, unsigned w)
 {
 	uint64_t *from = v, *to = tmp;
+	uint32_t at[8][256] = {0};
+	unsigned bytes = (w + 7) / 8;
 
-	for (unsigned shift = 0; shift < w; shift += 8) {
-		size_t at[256] = {0}, sum = 0;
+	for (size_t i = 0; i < n; i++)
+		for (unsigned b = 0; b < bytes; b++)
+			at[b][v[i] >> 8 * b & 255]++;
+	for (unsigned b = 0; b < bytes && n > 0; b++) {
+		uint32_t sum = 0;
 		uint64_t *swap;
 
-		for (size_t i = 0; i < n; i++)
-			at[from[i] >> shift & 255]++;
+		if (at[b][v[0] >> 8 * b & 255] == n)
+			continue;
 		for (size_t i = 0; i < 256; i++) {
-			size_t count = at[i];
+			uint32_t count = at[b][i];
 
-			at[i] = sum;
+			at[b][i] = sum;
 			sum += count;
 		}
 		for (size_t i = 0; i < n; i++)
-			to[at[from[i] >> shift & 255]++] = from[i];
+			to[at[b][from[i] >> 8 * b & 255]++] = from[i];
 		swap = from;
 		from = to;
 		to = swap;

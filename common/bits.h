@@ -27,6 +27,15 @@ struct bits_scan {
 	size_t runs; /* of equal values */
 };
 
+/* The same of 32-bit values, but unsigned, and the sum is exact.  Steps are
+ * of no use unless max - min is below 2^31. */
+struct bits_scan32 {
+	uint32_t min, max;
+	int32_t step_min, step_max;
+	uint64_t sum;
+	size_t runs;
+};
+
 struct bits_ops {
 	/* w from 0 to 32. IN has BITS_PAD bytes after the packed ones. May
 	 * write up to 7 values past n. */
@@ -58,6 +67,11 @@ struct bits_ops {
 			 uint32_t *out);
 	/* n is 1 at least. */
 	void (*scan)(const uint64_t *v, size_t n, struct bits_scan *);
+	void (*scan32)(const uint32_t *v, size_t n, struct bits_scan32 *);
+	/* Packs the low w bits of each v[i] - base; w from 0 to 32.  Writes up
+	 * to 8 bytes past bits_size(n, w). */
+	void (*pack32)(uint8_t *out, const uint32_t *v, size_t n, unsigned w,
+		       uint32_t base);
 };
 
 extern const struct bits_ops bits_plain, bits_avx2;
@@ -79,19 +93,12 @@ bits_width(uint64_t x)
 	return x ? 64 - (unsigned)__builtin_clzll(x) : 0;
 }
 
-/*
- * Packs ((v[i] - base) >> shift) * inverse, each of which fits w bits (what is
- * above is cut off).  Writes up to 8 bytes past bits_size(n, w).
- */
-struct bits_affine {
-	uint64_t base;
-	uint64_t inverse; /* of the odd part of the scale; 1 if none */
-	unsigned shift;
-};
-void bits_pack(uint8_t *out, const uint64_t *v, size_t n, unsigned w,
-	       const struct bits_affine *);
+/* Like pack32, of wider values; w from 0 to 64. */
+void bits_pack64(uint8_t *out, const uint64_t *v, size_t n, unsigned w,
+		 uint64_t base);
 
-/* Sorts n values below 2^w; TMP has room for n. */
+/* Sorts n values by their low w bits, rounded up to whole bytes; TMP has room
+ * for n. */
 void bits_sort(uint64_t *v, uint64_t *tmp, size_t n, unsigned w);
 
 #endif

@@ -248,8 +248,67 @@ scan(const uint64_t *v, size_t n, struct bits_scan *s)
 	bits_scan_body(v, n, s);
 }
 
+AVX2 static void
+scan32(const uint32_t *v, size_t n, struct bits_scan32 *s)
+{
+	bits_scan32_body(v, n, s);
+}
+
+/* Eight values, less the base, as four pairs of 2*w bits. */
+AVX2 static inline __m256i
+pairs(const uint32_t *v, __m256i base, __m256i mask, __m128i gap)
+{
+	const __m256i low = _mm256_set1_epi64x(UINT32_MAX);
+	__m256i x = _mm256_loadu_si256((const __m256i *)v);
+
+	x = _mm256_and_si256(_mm256_sub_epi32(x, base), mask);
+	return _mm256_or_si256(
+	    _mm256_and_si256(x, low),
+	    _mm256_srl_epi64(_mm256_andnot_si256(low, x), gap));
+}
+
+AVX2 static void
+pack32(uint8_t *out, const uint32_t *v, size_t n, unsigned w, uint32_t base)
+{
+	struct bits_packer p = {.out = out};
+	__m256i b = _mm256_set1_epi32((int)base);
+	__m256i mask = _mm256_set1_epi32((int)((UINT64_C(1) << w) - 1));
+	__m128i gap = _mm_cvtsi32_si128(32 - (int)w);
+	__m128i two = _mm_cvtsi32_si128(2 * (int)w);
+	size_t i = 0;
+
+	if (bits_pack_typed(out, v, n, w, base))
+		return;
+	if (w <= 14)
+		for (; i + 8 <= n; i += 8) {
+			__m256i x = pairs(v + i, b, mask, gap);
+
+			x = _mm256_or_si256(
+			    x, _mm256_sll_epi64(_mm256_srli_si256(x, 8), two));
+			bits_packer_add(
+			    &p, (uint64_t)_mm256_extract_epi64(x, 0), 4 * w);
+			bits_packer_add(
+			    &p, (uint64_t)_mm256_extract_epi64(x, 2), 4 * w);
+		}
+	else if (w <= 28)
+		for (; i + 8 <= n; i += 8) {
+			__m256i x = pairs(v + i, b, mask, gap);
+
+			bits_packer_add(
+			    &p, (uint64_t)_mm256_extract_epi64(x, 0), 2 * w);
+			bits_packer_add(
+			    &p, (uint64_t)_mm256_extract_epi64(x, 1), 2 * w);
+			bits_packer_add(
+			    &p, (uint64_t)_mm256_extract_epi64(x, 2), 2 * w);
+			bits_packer_add(
+			    &p, (uint64_t)_mm256_extract_epi64(x, 3), 2 * w);
+		}
+	bits_pack_rest(&p, v + i, n - i, w, base);
+}
+
 const struct bits_ops bits_avx2 = {
-    unpack32, unpack64, affine32, greatest, merge32, merge64, select_rows, scan,
+    unpack32, unpack64,	   affine32, greatest, merge32,
+    merge64,  select_rows, scan,     scan32,   pack32,
 };
 
 #endif

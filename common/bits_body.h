@@ -7,6 +7,7 @@
 #ifndef COMMON_BITS_BODY_H
 #define COMMON_BITS_BODY_H
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/bits.h"
@@ -125,6 +126,85 @@ bits_scan_body(const uint64_t *v, size_t n, struct bits_scan *s)
 	s->step_max = n > 1 ? step_max : 0;
 	s->sum = sum;
 	s->runs = runs;
+}
+
+BITS_BODY void
+bits_scan32_body(const uint32_t *v, size_t n, struct bits_scan32 *s)
+{
+	uint32_t min = v[0], max = min, runs = 1;
+	int32_t step_min = INT32_MAX, step_max = INT32_MIN;
+	uint64_t sum = v[0];
+
+	for (size_t i = 1; i < n; i++) {
+		int32_t step = (int32_t)(v[i] - v[i - 1]);
+
+		min = v[i] < min ? v[i] : min;
+		max = v[i] > max ? v[i] : max;
+		step_min = step < step_min ? step : step_min;
+		step_max = step > step_max ? step : step_max;
+		sum += v[i];
+		runs += step != 0;
+	}
+	*s = (struct bits_scan32){.min = min,
+				  .max = max,
+				  .step_min = n > 1 ? step_min : 0,
+				  .step_max = n > 1 ? step_max : 0,
+				  .sum = sum,
+				  .runs = runs};
+}
+
+/* A group of values of k*w bits, at most 56, enters the stream at once. */
+struct bits_packer {
+	uint8_t *out;
+	uint64_t acc;
+	unsigned fill; /* bits of acc that are in use, below 8 */
+};
+
+BITS_BODY void
+bits_packer_add(struct bits_packer *p, uint64_t x, unsigned w)
+{
+	p->acc |= x << p->fill;
+	p->fill += w;
+	memcpy(p->out, &p->acc, 8);
+	p->out += p->fill / 8;
+	p->acc >>= p->fill & 56;
+	p->fill %= 8;
+}
+
+BITS_BODY void
+bits_packer_end(struct bits_packer *p)
+{
+	*p->out = (uint8_t)p->acc;
+}
+
+/* Widths that are types. */
+BITS_BODY bool
+bits_pack_typed(uint8_t *out, const uint32_t *v, size_t n, unsigned w,
+		uint32_t base)
+{
+	if (w == 8)
+		for (size_t i = 0; i < n; i++)
+			out[i] = (uint8_t)(v[i] - base);
+	else if (w == 16)
+		for (size_t i = 0; i < n; i++)
+			memcpy(out + 2 * i,
+			       &(uint16_t){(uint16_t)(v[i] - base)}, 2);
+	else if (w == 32)
+		for (size_t i = 0; i < n; i++)
+			memcpy(out + 4 * i, &(uint32_t){v[i] - base}, 4);
+	return w == 0 || w == 8 || w == 16 || w == 32;
+}
+
+/* The rest of a pack32, from value i on. */
+BITS_BODY void
+bits_pack_rest(struct bits_packer *p, const uint32_t *v, size_t n, unsigned w,
+	       uint32_t base)
+{
+	uint32_t mask = (uint32_t)((UINT64_C(1) << w) - 1);
+
+	for (size_t i = 0; i < n; i++)
+		bits_packer_add(p, (v[i] - base) & mask, w);
+	bits_packer_end(p);
 }
 
 #endif

@@ -1,173 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/block.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #include "common/block_format.h"
-#include "common/checksum.h"
-
-enum {
-	ZSTD_LEVEL = 1,
-	COMPRESS_MIN = 512, /* bytes */
-};
-
-/* One column of the rows that are encoded. */
-struct source {
-	const struct column *c;
-	enum col_type type;
-	uint32_t from, n;
-	uint32_t nulls;
-};
+#include "common/block_parts.h"
 
 static void
-widen(const struct source *s, uint64_t *out)
-{
-	size_t width = col_type_width(s->type);
-	const uint8_t *p = s->c->data;
-	size_t n = s->n;
-
-	if (s->c->constant)
-		n = 1;
-	else
-		p += s->from * width;
-	switch (width) {
-	case 1:
-		for (size_t i = 0; i < n; i++)
-			out[i] = p[i];
-		break;
-	case 2:
-		for (size_t i = 0; i < n; i++)
-			out[i] = get16(p + 2 * i);
-		break;
-	case 4:
-		for (size_t i = 0; i < n; i++)
-			out[i] = get32(p + 4 * i);
-		break;
-	default:
-		memcpy(out, p, 8 * n);
-	}
-	for (size_t i = n; i < s->n; i++)
-		out[i] = out[0];
-}
-
-static uint32_t
-count_nulls(const struct source *s)
-{
-	uint32_t nulls = 0;
-
-	if (!s->c->valid)
-		return 0;
-	if (s->c->constant)
-		return column_is_null(s->c, 0) ? s->n : 0;
-	for (uint32_t i = 0; i < s->n; i++)
-		nulls += column_is_null(s->c, s->from + i);
-	return nulls;
-}
-
-static bool
-is_signed(enum col_type t)
-{
-	return t == COL_I64 || t == COL_TIME;
-}
-
-static void
-stat_value(struct value *v, enum col_type t, uint64_t x)
-{
-	v->type = t;
-	v->u = x;
-}
-
-/* Minimum, maximum and sum the slow way, for columns with nulls and numbers
- * near the ends of their range. */
-static void
-stat_exact(const struct source *s, const uint64_t *v, struct column_stat *st)
-{
-	uint64_t flip = is_signed(s->type) ? (uint64_t)1 << 63 : 0;
-	uint64_t min = UINT64_MAX, max = 0;
-	__int128 sum = 0;
-
-	for (uint32_t i = 0; i < s->n; i++) {
-		uint64_t x = v[i] ^ flip;
-
-		if (column_is_null(s->c, s->from + i))
-			continue;
-		min = x < min ? x : min;
-		max = x > max ? x : max;
-		sum += flip ? (__int128)(int64_t)v[i] : (__int128)v[i];
-	}
-	st->has_minmax = true;
-	stat_value(&st->min, s->type, min ^ flip);
-	stat_value(&st->max, s->type, max ^ flip);
-	st->has_sum = flip ? sum >= INT64_MIN && sum <= INT64_MAX
-			   : sum <= (__int128)UINT64_MAX;
-	st->usum = (uint64_t)sum;
-}
-
-static void
-stat_floats(const struct source *s, const uint64_t *v, struct column_stat *st)
-{
-	double min = INFINITY, max = -INFINITY;
-
-	for (uint32_t i = 0; i < s->n; i++) {
-		double x;
-
-		memcpy(&x, &v[i], sizeof(x));
-		if (column_is_null(s->c, s->from + i))
-			continue;
-		if (isnan(x))
-			return;
-		min = x < min ? x : min;
-		max = x > max ? x : max;
-	}
-	st->has_minmax = true;
-	st->min = (struct value){.type = COL_F64, .f = min};
-	st->max = (struct value){.type = COL_F64, .f = max};
-}
-
-static void
-stat_integers(const struct source *s, const uint64_t *v,
-	      const struct bits_scan *scan, struct column_stat *st)
-{
-	const int64_t safe = INT64_MAX / BATCH_ROWS_MAX;
-	/* The scan is signed: 2^64 - 1 is -1 to it. */
-	const int64_t least = is_signed(s->type) ? -safe : 0;
-
-	st->nulls = s->nulls;
-	if (s->nulls == s->n)
-		return;
-	if (s->type == COL_F64) {
-		stat_floats(s, v, st);
-		return;
-	}
-	if (s->nulls > 0 || scan->min < least || scan->max > safe) {
-		stat_exact(s, v, st);
-	} else {
-		st->has_minmax = true;
-		stat_value(&st->min, s->type, (uint64_t)scan->min);
-		stat_value(&st->max, s->type, (uint64_t)scan->max);
-		st->has_sum = true;
-		st->usum = scan->sum;
-	}
-	st->has_sum = st->has_sum && is_summed(s->type);
-}
-
-static int
 encode_nulls(struct encoder *e, const struct source *s, struct bytes *out)
 {
 	size_t mark = encoder_mark(e);
-	uint64_t *v;
+	uint32_t *v;
 
 	if (s->nulls == 0 || s->nulls == s->n)
-		return 0;
-	v = encoder_take(e, s->n);
+		return;
+	v = encoder_take32(e, s->n);
 	for (uint32_t i = 0; i < s->n; i++)
 		v[i] = !column_is_null(s->c, s->from + i);
-	encode_any(e, v, s->n, out);
+	encode_small(e, v, s->n, NULL, NULL, out);
 	encoder_release(e, mark);
-	return 0;
 }
 
 /* What a column may be relative to: value = ref / div * mul + residue.  No
@@ -178,7 +30,6 @@ static const struct relation {
 	uint64_t mul, div;
 	bool alone;
 } relations[] = {
-    {"_id", NULL, 1, 1, false},
     {"end_time", "_time", 1000, 1000, false},
     {"end_time", "last", 1000, 1, true},
     {"first", "last", 1, 1, false},
@@ -199,14 +50,16 @@ static const struct mapping {
 };
 
 enum {
-	KEPT_MAX = 2,	  /* columns whose codes are kept */
-	FIRST_ROWS = 512, /* that relations are judged by */
-	EXCEPTIONS = 16,  /* of a mapping: one in so many rows at most */
+	KEPT_MAX = 2,	 /* columns whose codes are kept */
+	SOME = 512,	 /* rows: relations are judged by the first */
+	EXCEPTIONS = 16, /* of a mapping: one in so many rows at most */
+	LOOK = 16,	 /* rows looked at together */
 };
 
 /* The block in the making. */
 struct job {
 	struct encoder *e;
+	const struct bits_ops *ops;
 	const struct batch *b;
 	uint32_t from, n;
 	struct block_out *out;
@@ -216,6 +69,7 @@ struct job {
 		struct codes codes;
 	} kept[KEPT_MAX];
 	size_t nkept;
+	size_t id; /* the column _id */
 	int alone; /* a column that must be relative to none; or -1 */
 };
 
@@ -242,8 +96,9 @@ keep_codes(struct job *j, size_t col)
 	if (!wanted || j->nkept == KEPT_MAX)
 		return NULL;
 	k->codes.entries = 0;
-	k->codes.code = (uint32_t *)encoder_take(j->e, j->n / 2 + 1);
-	if (!k->codes.code)
+	k->codes.code = encoder_take32(j->e, j->n);
+	k->codes.row = encoder_take32(j->e, j->n);
+	if (!k->codes.code || !k->codes.row)
 		return NULL;
 	k->col = col;
 	j->nkept++;
@@ -253,13 +108,7 @@ keep_codes(struct job *j, size_t col)
 static struct source
 source(const struct job *j, size_t i)
 {
-	struct source s = {.c = &j->b->cols[i],
-			   .type = j->b->shape->fields[i].type,
-			   .from = j->from,
-			   .n = j->n};
-
-	s.nulls = count_nulls(&s);
-	return s;
+	return source_of(j->b, i, j->from, j->n);
 }
 
 /* A column that another may be relative to. */
@@ -267,396 +116,318 @@ static bool
 find_ref(const struct job *j, const struct relation *r, struct source *s,
 	 unsigned *ref)
 {
-	int i = r->ref ? shape_find(j->b->shape, r->ref) : ENC_REF_ROW;
+	int i = shape_find(j->b->shape, r->ref);
 	size_t width;
 
 	if (i < 0)
 		return false;
 	*ref = (unsigned)i;
-	if (!r->ref)
-		return true;
 	*s = source(j, (size_t)i);
 	width = col_type_width(s->type);
 	return width > 0 && width <= 8 && !s->c->constant;
 }
 
-/* value - ref / div * mul, for the N first rows of S. */
+/* value - ref / div * mul of at most SOME rows. */
 static void
-residue(const struct relation *r, const struct source *s, const uint64_t *v,
-	uint64_t *out, uint32_t n)
+some_residue(const struct relation *r, const struct source *s,
+	     const struct source *ref, uint64_t *out)
 {
-	if (!r->ref) {
-		for (uint32_t k = 0; k < n; k++)
-			out[k] = v[k] - k;
-		return;
-	}
-	widen(s, out);
+	uint64_t a[SOME], b[SOME];
+	const uint64_t *v = source_load64(s, a), *w = source_load64(ref, b);
+
 	/* dividing by a constant is a multiplication */
 	if (r->div == 1000)
-		for (uint32_t k = 0; k < n; k++)
-			out[k] = v[k] - out[k] / 1000 * r->mul;
+		for (uint32_t k = 0; k < s->n; k++)
+			out[k] = v[k] - w[k] / 1000 * r->mul;
 	else
-		for (uint32_t k = 0; k < n; k++)
-			out[k] = v[k] - out[k] / r->div * r->mul;
+		for (uint32_t k = 0; k < s->n; k++)
+			out[k] = v[k] - w[k] / r->div * r->mul;
 }
 
-/* A guess at the bits per value, from the first N rows. */
-static double
-guess(const struct job *j, const uint64_t *v, uint32_t n)
+static void
+residue(const struct relation *r, const struct source *s,
+	const struct source *ref, uint64_t *out)
 {
-	struct plan p;
+	for (uint32_t i = 0; i < s->n; i += SOME) {
+		uint32_t n = s->n - i < SOME ? s->n - i : SOME;
+		struct source a = source_part(s, i, n),
+			      b = source_part(ref, i, n);
 
-	encode_plan(j->e, v, n, &p);
-	/* less what the heads of the parts take, which few rows carry */
-	return p.bits > 512 ? (p.bits - 512) / n : 0;
-}
-
-static double
-promise(const struct job *j, const struct relation *r, struct source s,
-	const uint64_t *v, uint64_t *out)
-{
-	uint32_t n = j->n < FIRST_ROWS ? j->n : FIRST_ROWS;
-	double bits = 0;
-
-	s.n = n;
-	if (r->alone) {
-		widen(&s, out);
-		bits = guess(j, out, n);
+		some_residue(r, &a, &b, out + i);
 	}
-	residue(r, &s, v, out, n);
-	return bits + guess(j, out, n);
 }
 
-/* Encodes relative to another column, if that is smaller; true if it was
+static double
+guess(const struct job *j, const struct source *s)
+{
+	uint64_t to[SOME];
+
+	return encode_guess(j->e, source_load64(s, to), s->n);
+}
+
+/* A relation that was found, and how many bits a value are expected of it. */
+struct found {
+	const struct relation *r;
+	struct source ref;
+	unsigned col;
+	double bits;
+};
+
+/* What a column is best relative to, judged by its first rows; r is NULL if
+ * nothing. */
+static struct found
+find_relation(const struct job *j, const char *name, const struct source *s)
+{
+	struct source first = source_part(s, 0, s->n < SOME ? s->n : SOME), ref;
+	struct found best = {0}, f;
+	uint64_t out[SOME];
+
+	for (size_t i = 0; i < sizeof(relations) / sizeof(*relations); i++) {
+		f.r = &relations[i];
+		if (strcmp(f.r->name, name) != 0 ||
+		    !find_ref(j, f.r, &f.ref, &f.col))
+			continue;
+		if (best.bits == 0)
+			best.bits = guess(j, &first) * 0.95;
+		ref = source_part(&f.ref, 0, first.n);
+		some_residue(f.r, &first, &ref, out);
+		f.bits = encode_guess(j->e, out, first.n);
+		if (f.r->alone)
+			f.bits += guess(j, &ref);
+		if (f.bits < best.bits)
+			best = f;
+	}
+	return best;
+}
+
+/* Encodes relative to another column, if that seems smaller; true if it was
  * done. */
 static bool
-encode_related(struct job *j, const char *name, const uint64_t *v,
-	       const struct plan *direct)
+encode_related(struct job *j, const char *name, const struct source *s)
 {
 	size_t mark = encoder_mark(j->e);
-	uint64_t *out = encoder_take(j->e, j->n);
-	const struct relation *best = NULL;
-	double least = direct->bits / j->n;
-	unsigned ref = 0, best_ref = 0;
-	struct source s = {0}, best_source = {0};
-	struct plan p;
-	bool done = false;
+	struct found f;
+	uint64_t *out;
 
-	if (direct->kind == ENC_CONST || !out ||
-	    (j->alone >= 0 &&
-	     strcmp(j->b->shape->fields[j->alone].name, name) == 0))
+	if (j->alone >= 0 &&
+	    strcmp(j->b->shape->fields[j->alone].name, name) == 0)
 		return false;
-	for (size_t i = 0; i < sizeof(relations) / sizeof(*relations); i++) {
-		const struct relation *r = &relations[i];
-		double bits;
-
-		if (strcmp(r->name, name) != 0 || !find_ref(j, r, &s, &ref))
-			continue;
-		bits = promise(j, r, s, v, out);
-		if (bits >= least)
-			continue;
-		best = r;
-		best_ref = ref;
-		best_source = s;
-		least = bits;
-	}
-	if (best) {
-		residue(best, &best_source, v, out, j->n);
-		encode_plan(j->e, out, j->n, &p);
-		done = p.bits + 8 * 19 < direct->bits * 0.95;
-	}
-	if (done) {
-		if (best->alone)
-			j->alone = (int)best_ref;
-		encode_linear(best_ref, best->mul, best->div, &j->out->body);
-		encode_vector(j->e, out, j->n, &p, NULL, &j->out->body);
-	}
+	f = find_relation(j, name, s);
+	out = f.r ? encoder_take(j->e, j->n) : NULL;
+	if (!out)
+		return false;
+	residue(f.r, s, &f.ref, out);
+	if (f.r->alone)
+		j->alone = (int)f.col;
+	encode_linear(f.col, f.r->mul, f.r->div, &j->out->body);
+	encode_any(j->e, out, j->n, &j->out->body);
 	encoder_release(j->e, mark);
-	return done;
+	return true;
 }
 
-/* A value per entry: that of the last row which has it; and the rows where it
- * does not hold.  Returns how many, or more than a few. */
+/* A value per entry: that of a row which has it; and the rows where it does not
+ * hold.  Returns how many, or more than a few. */
 static size_t
-map_values(const struct job *j, const struct codes *c, const uint64_t *v,
-	   uint64_t *table, uint64_t *at)
+map_values(const struct job *j, const struct codes *c, const uint32_t *v,
+	   uint32_t *table, uint32_t *at)
 {
 	size_t max = j->n / EXCEPTIONS, k = 0;
 
-	for (uint32_t i = 0; i < j->n; i++)
-		table[c->code[i]] = v[i];
-	for (uint32_t i = 0; i < j->n && k <= max; i++) {
-		at[k] = i;
-		k += table[c->code[i]] != v[i];
+	for (size_t i = 0; i < c->entries; i++)
+		table[i] = v[c->row[i]];
+	for (uint32_t i = 0; i < j->n && k <= max; i += LOOK) {
+		uint32_t end = j->n - i < LOOK ? j->n : i + LOOK, wrong = 0;
+
+		for (uint32_t r = i; r < end; r++)
+			wrong |= table[c->code[r]] ^ v[r];
+		for (uint32_t r = i; wrong && r < end; r++) {
+			at[k] = r;
+			k += table[c->code[r]] != v[r];
+		}
 	}
 	return k;
 }
 
+/* The column whose codes this one may be mapped from; NULL if there is none. */
+static const struct kept *
+find_kept(const struct job *j, const char *name)
+{
+	const struct mapping *m = find_mapping(name);
+	int ref = m ? shape_find(j->b->shape, m->ref) : -1;
+
+	for (size_t i = 0; i < j->nkept; i++)
+		if ((int)j->kept[i].col == ref && j->kept[i].codes.entries > 0)
+			return &j->kept[i];
+	return NULL;
+}
+
 /* The rows where a map does not hold. */
 struct patches {
-	uint64_t *at;
+	uint32_t *at;
 	size_t n;
 };
 
 static void
-put_map(struct job *j, const struct kept *k, const uint64_t *v, uint64_t *table,
-	struct plan *p, struct patches wrong)
+put_map(struct job *j, const struct kept *k, const uint32_t *v,
+	const uint32_t *table, struct patches wrong)
 {
 	struct bytes *out = &j->out->body;
-	uint64_t *value = encoder_take(j->e, wrong.n + 1);
+	uint32_t *value = encoder_take32(j->e, wrong.n + 1);
 
 	for (size_t i = 0; i < wrong.n; i++)
 		value[i] = v[wrong.at[i]];
 	if (wrong.n > 0)
-		encode_patched_head(wrong.n, out);
+		encode_patched(wrong.n, out);
 	encode_map((unsigned)k->col, k->codes.entries, out);
-	encode_vector(j->e, table, k->codes.entries, p, NULL, out);
-	if (wrong.n > 0)
-		encode_patches(j->e, wrong.at, value, wrong.n, out);
+	encode_small(j->e, table, k->codes.entries, NULL, NULL, out);
+	if (wrong.n == 0)
+		return;
+	encode_gaps(j->e, wrong.at, wrong.n, out);
+	encode_small(j->e, value, wrong.n, NULL, NULL, out);
 }
 
 /* Encodes as a value per address, if that is smaller; true if it was done. */
 static bool
-encode_mapped(struct job *j, const char *name, const uint64_t *v,
-	      const struct plan *direct)
+encode_mapped(struct job *j, const char *name, const uint32_t *v,
+	      const struct bits_scan32 *scan)
 {
-	const struct mapping *m = find_mapping(name);
-	int ref = m ? shape_find(j->b->shape, m->ref) : -1;
-	const struct kept *k = NULL;
-	size_t mark = encoder_mark(j->e), patches;
-	uint64_t *table, *at;
-	struct plan p;
+	const struct kept *k = find_kept(j, name);
+	unsigned w = bits_width(scan->max - scan->min);
+	size_t mark = encoder_mark(j->e);
+	struct patches wrong = {0};
+	uint32_t *table;
 	bool done = false;
 
-	for (size_t i = 0; i < j->nkept; i++)
-		if ((int)j->kept[i].col == ref)
-			k = &j->kept[i];
-	if (!k || k->codes.entries == 0 || direct->kind == ENC_CONST)
+	/* what comes of it is at least a bit a row */
+	if (!k || w < 2 || k->codes.entries * w > (size_t)j->n * (w - 1))
 		return false;
-	table = encoder_take(j->e, k->codes.entries);
-	at = encoder_take(j->e, j->n + 1);
-	if (!table || !at)
-		return false;
-	patches = map_values(j, &k->codes, v, table, at);
-	if (patches <= j->n / EXCEPTIONS) {
-		encode_plan(j->e, table, k->codes.entries, &p);
-		done = p.bits + (double)patches * (direct->width + 8) <
-		       direct->bits * 0.9;
+	table = encoder_take32(j->e, k->codes.entries);
+	wrong.at = encoder_take32(j->e, j->n + LOOK);
+	if (table && wrong.at) {
+		wrong.n = map_values(j, &k->codes, v, table, wrong.at);
+		done = wrong.n <= j->n / EXCEPTIONS &&
+		       wrong.n * (w + 8) + k->codes.entries * w <
+			   (size_t)j->n * (w - 1);
 	}
 	if (done)
-		put_map(j, k, v, table, &p, (struct patches){at, patches});
+		put_map(j, k, v, table, wrong);
 	encoder_release(j->e, mark);
 	return done;
+}
+
+static void
+encode_narrow(struct job *j, size_t i, const struct source *s)
+{
+	const char *name = j->b->shape->fields[i].name;
+	struct codes *codes = keep_codes(j, i);
+	size_t mark = encoder_mark(j->e);
+	const uint32_t *v = source_load32(s, encoder_take32(j->e, j->n));
+	struct bits_scan32 scan;
+
+	j->ops->scan32(v, j->n, &scan);
+	stat_integers(s,
+		      &(struct bits_scan){
+			  .min = scan.min, .max = scan.max, .sum = scan.sum},
+		      &j->stats[i]);
+	if (scan.min == scan.max)
+		encode_constant(scan.min, &j->out->body);
+	else if (!encode_mapped(j, name, v, &scan) &&
+		 !encode_related(j, name, s))
+		encode_small(j->e, v, j->n, &scan, codes, &j->out->body);
+	encoder_release(j->e, mark);
+}
+
+static void
+encode_wide(struct job *j, size_t i, const struct source *s)
+{
+	const char *name = j->b->shape->fields[i].name;
+	size_t mark = encoder_mark(j->e);
+	const uint64_t *v = source_load64(s, encoder_take(j->e, j->n));
+	struct bits_scan scan;
+
+	j->ops->scan(v, j->n, &scan);
+	stat_integers(s, &scan, &j->stats[i]);
+	if (scan.min == scan.max)
+		encode_constant((uint64_t)scan.min, &j->out->body);
+	else if (!encode_related(j, name, s))
+		encode_any(j->e, v, j->n, &j->out->body);
+	encoder_release(j->e, mark);
 }
 
 static void
 encode_integers(struct job *j, size_t i)
 {
 	struct source s = source(j, i);
-	const char *name = j->b->shape->fields[i].name;
-	struct codes *codes = keep_codes(j, i);
-	size_t mark = encoder_mark(j->e);
-	uint64_t *v = encoder_take(j->e, j->n);
-	struct plan p;
+	size_t width = col_type_width(s.type);
+	struct value v = {0};
 
 	encode_nulls(j->e, &s, &j->out->body);
-	widen(&s, v);
-	if (s.c->constant) {
-		memset(&p.scan, 0, sizeof(p.scan));
-		p.scan.min = p.scan.max = (int64_t)v[0];
-		p.scan.sum = v[0] * j->n;
-		encode_constant(v[0], &j->out->body);
-	} else {
-		encode_scan(j->e, v, j->n, &p);
-		if (!encode_mapped(j, name, v, &p)) {
-			encode_choose(v, j->n, &p);
-			if (!encode_related(j, name, v, &p))
-				encode_vector(j->e, v, j->n, &p, codes,
-					      &j->out->body);
-		}
-	}
-	stat_integers(&s, v, &p.scan, &j->stats[i]);
-	encoder_release(j->e, mark);
-}
-
-static void
-stat_addresses(const struct source *s, struct column_stat *st)
-{
-	const uint8_t *p = s->c->data, *min = NULL, *max = NULL;
-
-	st->nulls = s->nulls;
-	for (uint32_t i = 0; i < s->n; i++) {
-		const uint8_t *a =
-		    p + (s->c->constant ? 0 : 16 * (size_t)(s->from + i));
-
-		if (column_is_null(s->c, s->from + i))
-			continue;
-		min = !min || memcmp(a, min, 16) < 0 ? a : min;
-		max = !max || memcmp(a, max, 16) > 0 ? a : max;
-		if (s->c->constant)
-			break;
-	}
-	if (!min)
+	if (!s.c->constant) {
+		if (width <= 4)
+			encode_narrow(j, i, &s);
+		else
+			encode_wide(j, i, &s);
 		return;
-	st->has_minmax = true;
-	st->min.type = st->max.type = COL_IP;
-	memcpy(st->min.ip, min, 16);
-	memcpy(st->max.ip, max, 16);
+	}
+	memcpy(&v.u, source_values(&s), width);
+	encode_constant(v.u, &j->out->body);
+	stat_integers(
+	    &s, &(struct bits_scan){.min = v.i, .max = v.i, .sum = v.u * j->n},
+	    &j->stats[i]);
 }
 
-/* An address is two integers: its upper and its lower half. */
+/* Ids that follow one another are the number of the row and the first. */
+static void
+encode_ids(struct job *j, size_t i)
+{
+	struct source s = source(j, i);
+	uint64_t first = get64(source_values(&s));
+	uint64_t last = get64(source_values(&s) + 8 * ((size_t)j->n - 1));
+	uint64_t n = j->n;
+
+	if (s.c->constant || last - first != n - 1) {
+		encode_integers(j, i);
+		return;
+	}
+	encode_linear(ENC_REF_ROW, 1, 1, &j->out->body);
+	encode_constant(first, &j->out->body);
+	stat_integers(&s,
+		      &(struct bits_scan){.min = (int64_t)first,
+					  .max = (int64_t)last,
+					  .sum = n * first + n * (n - 1) / 2},
+		      &j->stats[i]);
+}
+
 static void
 encode_addresses(struct job *j, size_t i)
 {
 	struct source s = source(j, i);
+	struct bytes *out = &j->out->body;
 	size_t mark = encoder_mark(j->e);
-	uint64_t *v = encoder_take(j->e, j->n);
-	const uint8_t *p = s.c->data;
+	uint64_t *high = encoder_take(j->e, j->n);
+	uint64_t *low = encoder_take(j->e, j->n);
 
-	encode_nulls(j->e, &s, &j->out->body);
-	for (size_t half = 0; half < 2; half++) {
-		if (s.c->constant) {
-			encode_constant(__builtin_bswap64(get64(p + 8 * half)),
-					&j->out->body);
-			continue;
-		}
-		for (uint32_t k = 0; k < j->n; k++)
-			v[k] = __builtin_bswap64(
-			    get64(p + 16 * (size_t)(j->from + k) + 8 * half));
-		encode_any(j->e, v, j->n, &j->out->body);
+	encode_nulls(j->e, &s, out);
+	for (uint32_t k = 0; k < j->n; k++) {
+		struct address a = source_address(&s, k);
+
+		high[k] = a.high;
+		low[k] = a.low;
 	}
+	encode_any(j->e, high, j->n, out);
+	encode_any(j->e, low, j->n, out);
 	stat_addresses(&s, &j->stats[i]);
 	encoder_release(j->e, mark);
 }
 
-struct text {
-	const char *p;
-	size_t len;
-};
-
-static struct text
-text_at(const struct source *s, uint32_t i)
-{
-	const uint8_t *off = s->c->data;
-	uint32_t row = s->c->constant ? 0 : s->from + i;
-	uint32_t a = get32(off + 4 * (size_t)row);
-
-	return (struct text){s->c->bytes + a,
-			     get32(off + 4 * (size_t)row + 4) - a};
-}
-
-/* The bytes of strings, compressed where that saves a tenth. */
 static int
-encode_text(const uint8_t *raw, size_t len, struct bytes *out)
-{
-	size_t bound = ZSTD_compressBound(len), stored = len;
-	uint8_t head[9], *to = bytes_room(out, sizeof(head) + bound);
-
-	if (!to)
-		return -1;
-	if (len >= COMPRESS_MIN)
-		stored = ZSTD_compress(to + 9, bound, raw, len, ZSTD_LEVEL);
-	head[0] = CODEC_ZSTD;
-	if (len < COMPRESS_MIN || ZSTD_isError(stored) ||
-	    stored > len - len / 10) {
-		head[0] = CODEC_NONE;
-		stored = len;
-		if (len > 0)
-			memcpy(to + 9, raw, len);
-	}
-	put32(head + 1, (uint32_t)len);
-	put32(head + 5, (uint32_t)stored);
-	memcpy(to, head, 9);
-	out->len += 9 + stored;
-	return 0;
-}
-
-/* K strings: those of the rows in AT, or the first K if that is NULL. */
-static int
-encode_list(struct encoder *e, const struct source *s, const uint64_t *at,
-	    size_t k, struct bytes *out)
-{
-	size_t mark = encoder_mark(e);
-	uint64_t *len = encoder_take(e, k + 1);
-	struct bytes raw = {0};
-	int r;
-
-	for (size_t i = 0; i < k; i++) {
-		struct text t = text_at(s, (uint32_t)(at ? at[i] : i));
-
-		len[i] = t.len;
-		bytes_add(&raw, t.p, t.len);
-	}
-	encode_any(e, len, k, out);
-	encoder_release(e, mark);
-	r = raw.failed || raw.len > STRINGS_MAX
-		? -1
-		: encode_text(raw.p, raw.len, out);
-	bytes_clear(&raw);
-	return r;
-}
-
-/* The rows where the distinct strings come first, and each row's code; 0 if
- * they are many.  Strings are told apart by their hash, then compared. */
-static size_t
-distinct_texts(struct encoder *e, const struct source *s, uint64_t *first,
-	       uint64_t *code)
-{
-	size_t max = s->n / 4 + 1, mark = encoder_mark(e), d;
-	uint64_t *hash = encoder_take(e, s->n);
-
-	if (s->c->constant) {
-		first[0] = 0;
-		memset(code, 0, s->n * sizeof(*code));
-		encoder_release(e, mark);
-		return 1;
-	}
-	for (uint32_t i = 0; i < s->n; i++) {
-		struct text t = text_at(s, i);
-
-		hash[i] = checksum(t.p, t.len);
-	}
-	d = encode_distinct(e, hash, s->n, max, first, code);
-	encoder_release(e, mark);
-	for (size_t i = s->n; d > 0 && i-- > 0;)
-		first[code[i]] = i;
-	for (uint32_t i = 0; d > 0 && i < s->n; i++) {
-		struct text t = text_at(s, i);
-		struct text u = text_at(s, (uint32_t)first[code[i]]);
-
-		if (t.len != u.len ||
-		    (t.len > 0 && memcmp(t.p, u.p, t.len) != 0))
-			return 0;
-	}
-	return d;
-}
-
-static int
-encode_texts(struct job *j, size_t i)
+encode_strings(struct job *j, size_t i)
 {
 	struct source s = source(j, i);
-	struct bytes *out = &j->out->body;
-	size_t mark = encoder_mark(j->e), d;
-	uint64_t *first = encoder_take(j->e, j->n);
-	uint64_t *code = encoder_take(j->e, j->n);
-	uint8_t head[5] = {STRINGS_DICT};
-	int r;
 
-	encode_nulls(j->e, &s, out);
 	j->stats[i].nulls = s.nulls;
-	d = distinct_texts(j->e, &s, first, code);
-	if (d > 0) {
-		put32(head + 1, (uint32_t)d);
-		bytes_add(out, head, 5);
-		r = encode_list(j->e, &s, first, d, out);
-		encode_any(j->e, code, j->n, out);
-	} else {
-		head[0] = STRINGS_PLAIN;
-		bytes_add(out, head, 1);
-		r = encode_list(j->e, &s, NULL, j->n, out);
-	}
-	encoder_release(j->e, mark);
-	return r;
+	encode_nulls(j->e, &s, &j->out->body);
+	return encode_texts(j->e, &s, &j->out->body);
 }
 
 static int
@@ -667,10 +438,12 @@ encode_column(struct job *j, size_t i, struct err *e)
 	size_t start = body->len;
 	int r = 0;
 
-	if (t == COL_IP)
+	if (i == j->id)
+		encode_ids(j, i);
+	else if (t == COL_IP)
 		encode_addresses(j, i);
 	else if (t == COL_STRING || t == COL_BYTES)
-		r = encode_texts(j, i);
+		r = encode_strings(j, i);
 	else
 		encode_integers(j, i);
 	if (body->failed || (r != 0 && body->len < UINT32_MAX))
@@ -707,9 +480,13 @@ int
 block_encode(struct encoder *enc, const struct batch *b, uint32_t from,
 	     uint32_t n, struct block_out *out, struct err *e)
 {
-	struct job j = {
-	    .e = enc, .b = b, .from = from, .n = n, .out = out, .alone = -1};
-	int id = shape_find(b->shape, "_id");
+	struct job j = {.e = enc,
+			.ops = bits_ops(),
+			.b = b,
+			.from = from,
+			.n = n,
+			.out = out,
+			.alone = -1};
 	size_t mark = encoder_mark(enc);
 	uint32_t *offset = calloc(b->shape->n, sizeof(*offset));
 	struct value v;
@@ -718,7 +495,8 @@ block_encode(struct encoder *enc, const struct batch *b, uint32_t from,
 	out->head.len = out->body.len = 0;
 	out->head.failed = out->body.failed = false;
 	j.stats = calloc(b->shape->n, sizeof(*j.stats));
-	column_value(&b->cols[id], COL_U64, from, &v);
+	j.id = (size_t)shape_find(b->shape, "_id");
+	column_value(&b->cols[j.id], COL_U64, from, &v);
 	if (!j.stats || !offset)
 		err_sys(e, "cannot encode a block");
 	else if (encode_columns(&j, offset, e) == 0)

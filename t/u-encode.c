@@ -9,6 +9,7 @@
 
 static struct encoder *enc;
 static uint64_t value[BATCH_ROWS_MAX], back[BATCH_ROWS_MAX + DECODE_SLACK];
+static uint32_t small[BATCH_ROWS_MAX];
 static uint32_t low[BATCH_ROWS_MAX + DECODE_SLACK];
 static uint8_t scratch[100 * (BATCH_ROWS_MAX + 2 * DECODE_SLACK)];
 
@@ -137,7 +138,7 @@ START_TEST(test_dictionary)
 
 	for (size_t i = 0; i < 30000; i++)
 		word[i] = rnd() & 0xffffffff;
-	for (size_t distinct = 20; distinct <= 20000; distinct *= 10) {
+	for (size_t distinct = 20; distinct <= 2000; distinct *= 10) {
 		for (size_t i = 0; i < 65536; i++)
 			value[i] = word[rnd() % distinct];
 		ck_assert_int_eq(round_trip(65536), ENC_DICT);
@@ -309,19 +310,123 @@ START_TEST(test_select_agrees)
 }
 END_TEST
 
+/* Fills value and small with runs of values of any width. */
+static void
+fill_any(size_t n)
+{
+	uint64_t mask = UINT64_MAX >> rnd() % 64;
+
+	for (size_t i = 0; i < n; i++) {
+		value[i] = rnd() % 3 && i ? value[i - 1] : rnd() * rnd() & mask;
+		small[i] = (uint32_t)value[i];
+	}
+}
+
 START_TEST(test_scan_agrees)
 {
 	for (size_t n = 1; n < 3000; n += 1 + n / 7) {
 		struct bits_scan a, b;
-		uint64_t mask = UINT64_MAX >> rnd() % 64;
+		struct bits_scan32 c, d;
 
-		for (size_t i = 0; i < n; i++)
-			value[i] = rnd() % 3 && i ? value[i - 1]
-						  : rnd() * rnd() & mask;
+		memset(&c, 0, sizeof(c));
+		memset(&d, 0, sizeof(d));
+		fill_any(n);
 		bits_plain.scan(value, n, &a);
 		bits_ops()->scan(value, n, &b);
 		ck_assert_mem_eq(&a, &b, sizeof(a));
+		bits_plain.scan32(small, n, &c);
+		bits_ops()->scan32(small, n, &d);
+		ck_assert_uint_eq(c.min, d.min);
+		ck_assert_uint_eq(c.max, d.max);
+		ck_assert_int_eq(c.step_min, d.step_min);
+		ck_assert_int_eq(c.step_max, d.step_max);
+		ck_assert_uint_eq(c.sum, d.sum);
+		ck_assert_uint_eq(c.runs, d.runs);
 	}
+}
+END_TEST
+
+START_TEST(test_scan_is_right)
+{
+	static const uint32_t v[] = {7, 7, 3, UINT32_MAX, 0, 0};
+	struct bits_scan32 s;
+
+	bits_ops()->scan32(v, 6, &s);
+	ck_assert_uint_eq(s.min, 0);
+	ck_assert_uint_eq(s.max, UINT32_MAX);
+	ck_assert_uint_eq(s.sum, (uint64_t)UINT32_MAX + 17);
+	ck_assert_uint_eq(s.runs, 4);
+	bits_ops()->scan32(v, 3, &s);
+	ck_assert_int_eq(s.step_min, -4);
+	ck_assert_int_eq(s.step_max, 0);
+	bits_ops()->scan32(v, 1, &s);
+	ck_assert_int_eq(s.step_min, 0);
+	ck_assert_int_eq(s.step_max, 0);
+}
+END_TEST
+
+/* What is above the width is cut off, nothing is written past the end, and
+ * both give the bits that unpack32 takes. */
+START_TEST(test_pack_agrees)
+{
+	enum { N = 300 };
+	static uint8_t a[4 * N + 8], b[sizeof(a)];
+	static uint32_t back32[N + 8];
+
+	for (unsigned w = 0; w <= 32; w++)
+		for (size_t n = 0; n <= N; n += n < 40 ? 1 : 37) {
+			uint32_t base = (uint32_t)rnd();
+			size_t len = bits_size(n, w);
+			uint32_t mask = (uint32_t)((UINT64_C(1) << w) - 1);
+
+			for (size_t i = 0; i < n; i++)
+				small[i] = (uint32_t)rnd();
+			memset(a, 0xee, sizeof(a));
+			memset(b, 0xee, sizeof(b));
+			bits_plain.pack32(a, small, n, w, base);
+			bits_ops()->pack32(b, small, n, w, base);
+			ck_assert_mem_eq(a, b, len);
+			for (size_t i = len + 8; i < sizeof(a); i++)
+				ck_assert(a[i] == 0xee && b[i] == 0xee);
+			bits_plain.unpack32(a, n, w, back32);
+			for (size_t i = 0; i < n; i++)
+				ck_assert_uint_eq(back32[i],
+						  (small[i] - base) & mask);
+		}
+}
+END_TEST
+
+START_TEST(test_sort)
+{
+	static uint64_t tmp[3000];
+
+	for (size_t n = 0; n < 3000; n += 1 + n / 3)
+		for (unsigned w = 1; w <= 64; w += 7) {
+			uint64_t mask = UINT64_MAX >> (64 - (w + 7) / 8 * 8);
+
+			for (size_t i = 0; i < n; i++)
+				value[i] = rnd() << 32 ^ rnd();
+			bits_sort(value, tmp, n, w);
+			for (size_t i = 1; i < n; i++)
+				ck_assert_uint_le(value[i - 1] & mask,
+						  value[i] & mask);
+		}
+}
+END_TEST
+
+/* Times that are multiples of a millisecond but for one that is far off: both
+ * the step and the exception are found. */
+START_TEST(test_outlier_of_times)
+{
+	struct bytes b = {0};
+
+	for (size_t i = 0; i < 65536; i++)
+		value[i] = 1700000000000000 + rnd() % 600000 * 1000;
+	value[777] = 12345;
+	ck_assert_int_eq(round_trip(65536), ENC_PATCHED);
+	encode_any(enc, value, 65536, &b);
+	ck_assert_uint_lt(b.len, 65536 * 21 / 8);
+	bytes_clear(&b);
 }
 END_TEST
 
@@ -379,6 +484,10 @@ main(void)
 	tcase_add_test(c, test_merge_agrees);
 	tcase_add_test(c, test_select_agrees);
 	tcase_add_test(c, test_scan_agrees);
+	tcase_add_test(c, test_scan_is_right);
+	tcase_add_test(c, test_pack_agrees);
+	tcase_add_test(c, test_sort);
+	tcase_add_test(c, test_outlier_of_times);
 	tcase_add_test(c, test_damage);
 	srunner_set_tap(r, "-");
 	srunner_run_all(r, CK_SILENT);
