@@ -635,9 +635,7 @@ ring_reader_seek(struct ring_reader *rd, uint64_t number)
 	rd->position = position_after(r, acknowledged(rd), number);
 	rd->number = entry_at(r, rd->position)->number;
 	rd->offset = 0;
-	if (rd->kind == RING_DURABLE)
-		ring_acknowledge(rd, number);
-	else
+	if (rd->kind != RING_DURABLE)
 		release(r);
 }
 

@@ -142,7 +142,7 @@ struct ring_reader {
 int ring_reader_add(struct ring *, struct ring_reader *, enum ring_kind,
 		    const char *name, struct err *);
 void ring_reader_remove(struct ring_reader *);
-/* It has all up to NUMBER, and gets what follows. */
+/* It gets what follows NUMBER, as far as that is there. */
 void ring_reader_seek(struct ring_reader *, uint64_t number);
 
 /* What it gets next, as it lies in the ring: how many pieces, up to MAX and

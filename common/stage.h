@@ -12,6 +12,11 @@
  *    while the caller finishes, counts as the first;
  *  - a reader downstream that is gone (an error with code EPIPE) ends the
  *    stage quietly, as `| head` expects.
+ *
+ * Input may come from a socket instead, as link.h describes it.  That has no
+ * end: where the connection breaks, or nobody listens yet, it is made anew
+ * until it holds, and the first signal ends the stage at once, for what it has
+ * not acknowledged will come again.
  */
 #ifndef COMMON_STAGE_H
 #define COMMON_STAGE_H
@@ -21,12 +26,25 @@
 #include <stddef.h>
 
 #include "common/err.h"
+#include "common/link.h"
+#include "common/log.h"
 #include "common/metrics.h"
 #include "common/stream.h"
+
+/* What object, drained and tick return besides 0 and -1: the connection is to
+ * be made anew. The error says why. */
+enum { STAGE_REJOIN = 1 };
 
 struct stage {
 	/* set by the caller */
 	void *ctx;
+	/* Before all else, and after all else that uses the loop; may be NULL.
+	 */
+	int (*start)(void *ctx, struct event_base *, struct err *);
+	void (*stop)(void *ctx);
+	/* Input has ended.  If it returns true the loop goes on without, until
+	 * stage_end is called.  May be NULL. */
+	bool (*linger)(void *ctx);
 	/* One object (see stream_next). -1 ends the stage: fill err. */
 	int (*object)(void *ctx, const char *obj, size_t len, struct err *);
 	/* The objects of one read were all given and still lie where they were:
@@ -41,13 +59,27 @@ struct stage {
 	/* Where to serve what measure gives, metrics.h; NULL: nowhere. */
 	const char *metrics;
 	metrics_collect *measure;
+	/* for a socket: its path, NULL for none, and what to say there */
+	const char *from;
+	struct hello hello;
+	/* Who is there said hello: sets the number after which to begin.  -1:
+	 * not now, try it again. */
+	int (*joined)(void *ctx, const struct hello *, uint64_t *number,
+		      struct err *);
+	/* After joined: the connection is gone.  May be NULL. */
+	void (*parted)(void *ctx);
 	/* the stage's own */
 	struct stream_in in;
 	struct event_base *base;
-	struct event *input, *timer, *quiet, *signals[3];
+	struct event *input, *timer, *quiet, *again, *signals[3];
 	struct metrics *served;
+	uint64_t stream; /* that it reads, once joined */
+	uint64_t acknowledged;
+	int wait_ms; /* before the next attempt to connect */
+	bool joined_now, missed, paused, lingers;
 	bool stopping; /* a first signal came */
 	bool failed;
+	struct log_limit log;
 	struct err err;
 };
 
@@ -65,5 +97,15 @@ void stage_hold_signals(void);
  * object(), so the caller flushes in both cases.
  */
 int stage_run(struct stage *, int fd, struct err *);
+
+/* For the calls above, and what is called from the stage's loop: takes no
+ * input for a while, with objects that were read already. */
+void stage_pause(struct stage *, bool pause);
+/* All up to NUMBER is safe; without a connection it is said later. */
+void stage_acknowledge(struct stage *, uint64_t number);
+/* As STAGE_REJOIN; WHY is said. */
+void stage_rejoin(struct stage *, const struct err *why);
+/* Ends the loop; stage_run returns -1 if WHY is not NULL. */
+void stage_end(struct stage *, const struct err *why);
 
 #endif

@@ -167,8 +167,10 @@ unixsock_connect(const char *path, struct err *e)
 
 	if (fill(&a, path, e) != 0)
 		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+	/* where too many wait already to be accepted, it would wait, too */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+	    fcntl(fd, F_SETFL, 0) == 0)
 		return fd;
 	err_sys(e, "%s", path);
 	if (fd >= 0)

@@ -29,7 +29,8 @@ int unixsock_listen(struct unixsock *, const char *path, mode_t mode,
 /* Removes the file and closes; takes one that is zeroed, closed or {-1}. */
 void unixsock_close(struct unixsock *);
 
-/* A blocking connection to whoever listens at PATH; -1: err has the errno. */
+/* A blocking connection to whoever listens at PATH, at once; -1: err has the
+ * errno. */
 int unixsock_connect(const char *path, struct err *);
 
 #endif
