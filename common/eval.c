@@ -8,6 +8,7 @@
 
 #include "common/function.h"
 #include "common/nearest.h"
+#include "common/service.h"
 #include "common/text.h"
 
 typedef unsigned __int128 u128;

@@ -6,6 +6,7 @@
 
 #include "common/function_bind.h"
 #include "common/regex.h"
+#include "common/service.h"
 #include "common/text.h"
 
 /*
@@ -185,111 +186,6 @@ function_split(struct binder *b, struct node *nd, const struct expr *e)
  * Names of numbers.
  */
 
-static const struct port {
-	uint16_t number;
-	const char *name;
-} ports[] = {
-    /* by number */
-    {20, "ftp-data"},
-    {21, "ftp"},
-    {22, "ssh"},
-    {23, "telnet"},
-    {25, "smtp"},
-    {43, "whois"},
-    {49, "tacacs"},
-    {53, "domain"},
-    {67, "bootps"},
-    {68, "bootpc"},
-    {69, "tftp"},
-    {80, "http"},
-    {88, "kerberos"},
-    {110, "pop3"},
-    {111, "sunrpc"},
-    {119, "nntp"},
-    {123, "ntp"},
-    {135, "epmap"},
-    {137, "netbios-ns"},
-    {138, "netbios-dgm"},
-    {139, "netbios-ssn"},
-    {143, "imap"},
-    {161, "snmp"},
-    {162, "snmptrap"},
-    {179, "bgp"},
-    {389, "ldap"},
-    {427, "svrloc"},
-    {443, "https"},
-    {445, "microsoft-ds"},
-    {464, "kpasswd"},
-    {465, "submissions"},
-    {500, "isakmp"},
-    {514, "syslog"},
-    {515, "printer"},
-    {546, "dhcpv6-client"},
-    {547, "dhcpv6-server"},
-    {554, "rtsp"},
-    {587, "submission"},
-    {631, "ipp"},
-    {636, "ldaps"},
-    {853, "domain-s"},
-    {873, "rsync"},
-    {989, "ftps-data"},
-    {990, "ftps"},
-    {993, "imaps"},
-    {995, "pop3s"},
-    {1080, "socks"},
-    {1194, "openvpn"},
-    {1433, "ms-sql-s"},
-    {1521, "oracle"},
-    {1701, "l2tp"},
-    {1723, "pptp"},
-    {1812, "radius"},
-    {1813, "radius-acct"},
-    {1883, "mqtt"},
-    {1900, "ssdp"},
-    {2049, "nfs"},
-    {2055, "netflow"},
-    {3128, "squid"},
-    {3306, "mysql"},
-    {3389, "ms-wbt-server"},
-    {3478, "stun"},
-    {4500, "ipsec-nat-t"},
-    {4739, "ipfix"},
-    {5060, "sip"},
-    {5061, "sips"},
-    {5222, "xmpp-client"},
-    {5353, "mdns"},
-    {5432, "postgresql"},
-    {5900, "vnc"},
-    {6343, "sflow"},
-    {6379, "redis"},
-    {6667, "irc"},
-    {8080, "http-alt"},
-    {8443, "https-alt"},
-    {9092, "kafka"},
-    {9200, "elasticsearch"},
-    {11211, "memcached"},
-    {27017, "mongodb"},
-    {51820, "wireguard"},
-};
-
-static const char *
-port_name(uint64_t n)
-{
-	size_t lo = 0, hi = sizeof ports / sizeof *ports;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (ports[mid].number < n)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < sizeof ports / sizeof *ports && ports[lo].number == n
-		   ? ports[lo].name
-		   : NULL;
-}
-
 /* The number's name, or the number. */
 static int
 eval_number_name(struct call *c)
@@ -339,8 +235,6 @@ function_number_name(struct binder *b, struct node *nd, const struct expr *e)
 static int
 eval_flags_name(struct call *c)
 {
-	static const char *const names[] = {"fin", "syn", "rst", "psh", "ack",
-					    "urg", "ece", "cwr", "ns"};
 	struct str *out = call_out(c);
 
 	if (!out)
@@ -351,13 +245,13 @@ eval_flags_name(struct call *c)
 
 		if (!p)
 			return eval_oom(c->e);
-		for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+		for (unsigned k = 0; tcp_flag_name(k); k++) {
 			if (!(bits >> k & 1))
 				continue;
 			if (at > p)
 				*at++ = ',';
-			memcpy(at, names[k], strlen(names[k]));
-			at += strlen(names[k]);
+			memcpy(at, tcp_flag_name(k), 3);
+			at += 3;
 		}
 		out[i] = (struct str){p, (size_t)(at - p)};
 	}

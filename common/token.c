@@ -269,49 +269,6 @@ literal_cidr(const char *p, size_t len, struct literal *lit)
 	return 0;
 }
 
-static const struct protocol {
-	const char *name;
-	int number;
-} protocols[] = {
-    {"hopopt", 0}, {"icmp", 1},	  {"igmp", 2},	    {"ipip", 4},
-    {"tcp", 6},	   {"egp", 8},	  {"igp", 9},	    {"udp", 17},
-    {"dccp", 33},  {"ipv6", 41},  {"rsvp", 46},	    {"gre", 47},
-    {"esp", 50},   {"ah", 51},	  {"icmp6", 58},    {"icmpv6", 58},
-    {"eigrp", 88}, {"ospf", 89},  {"pim", 103},	    {"vrrp", 112},
-    {"l2tp", 115}, {"sctp", 132}, {"udplite", 136},
-};
-
-int
-protocol_number(const char *p, size_t len)
-{
-	for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
-		if (strlen(protocols[i].name) == len &&
-		    !strncasecmp(protocols[i].name, p, len))
-			return protocols[i].number;
-	return -1;
-}
-
-const char *
-protocol_name(uint64_t number)
-{
-	for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
-		if ((uint64_t)protocols[i].number == number)
-			return protocols[i].name;
-	return NULL;
-}
-
-int
-tcp_flag_bit(const char *p, size_t len)
-{
-	static const char *const names[] = {"fin", "syn", "rst", "psh",
-					    "ack", "urg", "ece", "cwr"};
-
-	for (int i = 0; i < 8; i++)
-		if (len == 3 && !strncasecmp(names[i], p, 3))
-			return 1 << i;
-	return -1;
-}
-
 /*
  * Tokens.
  */

@@ -129,11 +129,4 @@ int literal_duration(const char *, size_t len, int64_t *us);
 int literal_cidr(const char *, size_t len, struct literal *);
 int literal_ip(const char *, size_t len, unsigned __int128 *);
 
-/* 6 for "tcp" in any case; -1 if there is no such protocol. */
-int protocol_number(const char *, size_t len);
-/* And back; NULL. */
-const char *protocol_name(uint64_t number);
-/* 2 for "syn"; -1. */
-int tcp_flag_bit(const char *, size_t len);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "common/element.h"
 #include "common/field.h"
+#include "common/flowfilter.h"
 #include "common/load.h"
 #include "common/log.h"
 
@@ -438,20 +439,68 @@ program_finish(const struct program *p)
  * Parsing.
  */
 
+static struct expr *
+parse_expression(struct program *p, const char *text, struct err *err,
+		 size_t *err_pos)
+{
+	struct lexer l;
+	struct expr *e;
+
+	lexer_init(&l, text, strlen(text), &p->arena, err);
+	e = expr_parse(&l);
+	if (e && l.tok.type != TOKEN_END) {
+		lexer_expected(&l, "an operator or the end");
+		e = NULL;
+	}
+	*err_pos = l.err_pos;
+	return e;
+}
+
+/* A condition in either language; of two errors the one that is further on. */
+static struct expr *
+parse_condition(struct program *p, const char *text, struct err *err,
+		size_t *err_pos)
+{
+	struct err other;
+	struct flowfilter f = {.text = text,
+			       .len = strlen(text),
+			       .strict = true,
+			       .arena = &p->arena,
+			       .err = &other};
+	struct expr *e = flowfilter_parse(&f);
+
+	if (!e)
+		e = parse_expression(p, text, err, err_pos);
+	if (!e && (f.refused || (f.err_pos && f.err_pos >= *err_pos))) {
+		*err = other;
+		*err_pos = f.err_pos;
+	}
+	if (!e || e->op != EXPR_LITERAL || e->lit.type != TYPE_STRING)
+		return e;
+	/* In quotes, as it is for flowq. */
+	f = (struct flowfilter){.text = e->lit.s.p,
+				.len = e->lit.s.len,
+				.base = 1,
+				.arena = &p->arena,
+				.err = err};
+	e = flowfilter_parse(&f);
+	*err_pos = f.err_pos;
+	return e;
+}
+
 static int
 parse(struct program *p, const char *text, struct err *err)
 {
-	struct lexer l;
 	struct err why;
+	size_t err_pos = 0;
 
-	lexer_init(&l, text, strlen(text), &p->arena, &why);
-	p->expr = expr_parse(&l);
-	if (p->expr && l.tok.type == TOKEN_END)
-		return 0;
+	p->expr = p->kind == PROGRAM_CONDITION
+		      ? parse_condition(p, text, &why, &err_pos)
+		      : parse_expression(p, text, &why, &err_pos);
 	if (p->expr)
-		lexer_expected(&l, "an operator or the end");
+		return 0;
 	return err_set(err, "%.200s, at character %zu of '%.200s'", why.text,
-		       l.err_pos + 1, text);
+		       err_pos + 1, text);
 }
 
 struct program *

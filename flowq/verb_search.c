@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/flowfilter.h"
 #include "flowq/plan.h"
 
 struct search_args {
 	struct expr *cond;
 	uint64_t limit; /* UINT64_MAX: none */
 };
+
+/* A condition that is one string is a flow filter. */
+static struct expr *
+parse_flowfilter(struct lexer *l, const struct expr *e)
+{
+	struct flowfilter f = {
+	    .text = e->lit.s.p,
+	    .len = e->lit.s.len,
+	    .base = e->pos + 1,
+	    .arena = l->arena,
+	    .err = l->err,
+	};
+	struct expr *cond = flowfilter_parse(&f);
+
+	if (!cond)
+		l->err_pos = f.err_pos;
+	return cond;
+}
 
 /* ["limit" "=" N] expr */
 static int
@@ -18,6 +37,9 @@ search_parse(struct lexer *l, void **out)
 	if (parse_option(l, "limit") && parse_count(l, &a->limit))
 		return -1;
 	a->cond = expr_parse(l);
+	if (a->cond && a->cond->op == EXPR_LITERAL &&
+	    a->cond->lit.type == TYPE_STRING)
+		a->cond = parse_flowfilter(l, a->cond);
 	*out = a;
 	return a->cond ? 0 : -1;
 }
