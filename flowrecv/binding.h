@@ -2,9 +2,7 @@
 /*
  * A UDP port that is open for collection under a name.
  *
- * Written [NAME=][ADDRESS:]PORT.  A bare port takes IPv6 and IPv4 in one
- * socket, or IPv4 alone on a machine without IPv6; an address takes its own
- * family alone.
+ * Written [NAME=][ADDRESS:]PORT, see where.h.
  */
 #ifndef FLOWRECV_BINDING_H
 #define FLOWRECV_BINDING_H
@@ -13,25 +11,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "common/datagram.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "flowrecv/tally.h"
-
-enum { BINDING_HOST_MAX = 64, BINDING_WHERE_MAX = BINDING_HOST_MAX + 16 };
+#include "flowrecv/where.h"
 
 struct binding {
 	char name[BINDING_NAME_MAX];
 	size_t name_len;
-	struct sockaddr_storage addr;
-	bool any; /* a bare port */
-	uint16_t port;
-	char host[BINDING_HOST_MAX];   /* "::" */
-	char where[BINDING_WHERE_MAX]; /* "[::]:9090" */
-	int fd;			       /* -1 while closed */
-	size_t buffer;		       /* bytes that the kernel granted */
+	struct where where;
+	int fd;	       /* -1 while closed */
+	size_t buffer; /* bytes that the kernel granted */
 	struct tally tally;
 	uint64_t kernel_drops;
 	uint32_t kernel_seen; /* the kernel's counter, which wraps */

@@ -150,7 +150,7 @@ open_port(struct control *ctl, const struct request *q, struct err *e)
 		return err_set(e,
 			       "%s is open already, on %s; close it first or "
 			       "take another name",
-			       b->name, b->where);
+			       b->name, b->where.text);
 	snprintf(text, sizeof(text), "%s=%s", q->words[0], q->words[1]);
 	b = binding_new(text, e);
 	if (!b)
@@ -162,7 +162,7 @@ open_port(struct control *ctl, const struct request *q, struct err *e)
 	}
 	if (ctl->verbose)
 		log_line("%s: listening on %s, receive buffer %zu bytes",
-			 b->name, b->where, b->buffer);
+			 b->name, b->where.text, b->buffer);
 	return 0;
 }
 
@@ -216,19 +216,20 @@ command_close(struct client *c, const struct request *q)
 static void
 put_binding(struct evbuffer *out, const struct binding *b, bool json)
 {
-	const char *quote = b->any ? "" : "\"";
+	const char *quote = b->where.any ? "" : "\"";
 
 	if (json)
 		evbuffer_add_printf(
 		    out,
 		    "{\"name\":\"%s\",\"port\":%u,\"address\":%s%s%s,"
 		    "\"receive_buffer\":%zu}\n",
-		    b->name, b->port, quote, b->any ? "null" : b->host, quote,
-		    b->buffer);
+		    b->name, b->where.port, quote,
+		    b->where.any ? "null" : b->where.host, quote, b->buffer);
 	else
-		evbuffer_add_printf(
-		    out, "name=%s, port=%u%s%s\n", b->name, b->port,
-		    b->any ? "" : ", address=", b->any ? "" : b->host);
+		evbuffer_add_printf(out, "name=%s, port=%u%s%s\n", b->name,
+				    b->where.port,
+				    b->where.any ? "" : ", address=",
+				    b->where.any ? "" : b->where.host);
 }
 
 static void

@@ -84,7 +84,7 @@ open_bindings(const struct options *o, struct binding **list,
 		if (o->verbose)
 			log_line("%s: listening on %s, receive buffer %zu "
 				 "bytes",
-				 b->name, b->where, b->buffer);
+				 b->name, b->where.text, b->buffer);
 	}
 	return 0;
 }
@@ -117,18 +117,23 @@ run_receiver(const struct options *o)
 	struct binding *list = NULL, *next;
 	struct metrics *metrics = NULL;
 	struct err e;
-	int rc = EXIT_DONE;
+	bool ran = false;
+	int rc;
 
 	parse_bindings(o, &list);
 	if (receiver_init(&r, STDOUT_FILENO, o->queue, &e) != 0) {
 		rc = failed(&e);
 	} else {
 		r.allow = &o->allow;
-		if (open_bindings(o, &list, &r, &e) != 0 ||
-		    open_to_others(o, &r, &control, &metrics, &e) != 0 ||
-		    receiver_run(&r, &e) != 0)
-			rc = failed(&e);
-		if (o->verbose || report_lost(&r))
+		rc = open_bindings(o, &list, &r, &e);
+		if (rc == 0)
+			rc = open_to_others(o, &r, &control, &metrics, &e);
+		if (rc == 0) {
+			rc = receiver_run(&r, &e);
+			ran = true;
+		}
+		rc = rc == 0 ? EXIT_DONE : failed(&e);
+		if (ran && (o->verbose || report_lost(&r)))
 			report_log(&r, o->verbose);
 		metrics_free(metrics);
 		control_stop(&control);
