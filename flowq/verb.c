@@ -6,8 +6,7 @@
 #include <strings.h>
 
 static const struct verb *const sources[] = {
-    &verb_table,
-    NULL,
+    &verb_table, &verb_csvfile, &verb_jsonfile, &verb_system, NULL,
 };
 
 static const struct verb *const verbs[] = {

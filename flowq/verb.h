@@ -32,7 +32,7 @@ struct verb {
 
 extern const struct verb verb_search, verb_where, verb_eval, verb_fields,
     verb_rename, verb_stats, verb_sort, verb_limit, verb_table, verb_union,
-    verb_join;
+    verb_join, verb_csvfile, verb_jsonfile, verb_system;
 
 /* A source if FIRST, else a command after it. NULL: there is none of that
  * name. */
