@@ -22,10 +22,9 @@ enum {
 	DIR_MODE = 0750,
 	FILE_MODE = 0640,
 	PATH_ROOM = PATH_MAX + 64,
-	GROW = 16 << 20,    /* a file takes room on the disk in such steps */
-	REWIND = 128 << 10, /* of a ring that is empty: begin anew */
-	KEEP = 16 << 20,    /* memory that an empty ring goes on to hold */
-	LAG_MAX = 64 << 20, /* how long a passing reader is waited for */
+	CHUNKS_MAX = 1 << 20,
+	KEEP = 64 << 20,    /* bytes of free chunks that keep their memory */
+	LAG_MAX = 64 << 20, /* how far a passing reader is waited for */
 };
 
 static const char magic[8] = "flowring";
@@ -37,11 +36,15 @@ struct ring_file {
 	uint32_t version;
 	uint32_t check; /* of what follows up to first */
 	uint64_t stream;
-	uint64_t size;
+	uint64_t chunk; /* bytes of one, a power of two */
+	uint64_t chunks;
 	uint64_t extra;
 	_Alignas(64) uint64_t first;
 	uint64_t end;
 	_Alignas(64) struct ring_mark marks[RING_MARKS];
+	/* Which chunk is at the positions from i * chunk on: table[i % slots].
+	 * It does not change as long as something is there. */
+	uint32_t table[];
 };
 
 /* Before each object.  number and place_check are written when the one before
@@ -64,11 +67,15 @@ struct ring {
 	size_t bytes; /* that are mapped */
 	char *data;
 	uint64_t size;
+	unsigned shift;	 /* of a chunk */
+	uint64_t mask;	 /* of the table */
 	uint64_t tail;	 /* where what was added ends */
 	uint64_t number; /* of what is added next */
 	uint64_t taken;	 /* some reader has all before it */
-	uint64_t grown;	 /* bytes of data that the disk has room for */
-	uint64_t high;	 /* bytes that were used since the last rewinding */
+	/* chunks that nothing is in, the last freed on top */
+	uint32_t *free;
+	size_t nfree;
+	uint8_t *backed; /* by chunk: it has memory, or room on the disk */
 	struct ring_reader *readers;
 	void (*release)(void *ctx, uint32_t tag, bool sent);
 	void *release_ctx;
@@ -89,10 +96,24 @@ mix(uint64_t a, uint64_t b)
 	return (uint32_t)((h ^ h >> 29) * UINT64_C(0xbf58476d1ce4e5b9) >> 32);
 }
 
+static uint32_t *
+table_at(const struct ring *r, uint64_t position)
+{
+	return &r->file->table[position >> r->shift & r->mask];
+}
+
+static uint64_t
+place_in_chunk(const struct ring *r, uint64_t position)
+{
+	return position & (r->file->chunk - 1);
+}
+
 static struct entry *
 entry_at(const struct ring *r, uint64_t position)
 {
-	return (struct entry *)(r->data + position % r->size);
+	return (struct entry *)(r->data +
+				((uint64_t)*table_at(r, position) << r->shift) +
+				place_in_chunk(r, position));
 }
 
 static uint32_t
@@ -147,11 +168,13 @@ static bool
 entry_good(const struct ring *r, uint64_t position, uint64_t end)
 {
 	const struct entry *e = entry_at(r, position);
-	uint64_t left = r->size - position % r->size;
+	uint64_t left = r->file->chunk - place_in_chunk(r, position);
 
-	return next_good(r, position) && e->check == entry_check(e) &&
-	       e->stride <= left && e->stride <= end - position &&
-	       (e->len ? e->stride == stride_of(e->len) : e->stride == left);
+	if (!next_good(r, position) || e->check != entry_check(e) ||
+	    e->stride > end - position)
+		return false;
+	return e->len ? e->stride == stride_of(e->len) && e->stride < left
+		      : e->stride == left;
 }
 
 uint64_t
@@ -273,13 +296,79 @@ any_passing(const struct ring *r)
 	return false;
 }
 
+/* ---- chunks ---- */
+
+/* It has memory no more; what was in it is gone. */
+static void
+give_back(struct ring *r, uint32_t chunk)
+{
+	off_t at = r->data - (char *)r->file + ((off_t)chunk << r->shift);
+
+	if (!r->backed[chunk])
+		return;
+	r->backed[chunk] = 0;
+	fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+		  (off_t)r->file->chunk);
+}
+
+static void
+free_chunk(struct ring *r, uint32_t chunk)
+{
+	size_t keep = KEEP >> r->shift;
+
+	r->free[r->nfree++] = chunk;
+	if (r->nfree > keep)
+		give_back(r, r->free[r->nfree - 1 - keep]);
+}
+
+/* On a disk room is taken before it is written to: a page that cannot be had
+ * would end the process. */
+static bool
+back(struct ring *r, uint32_t chunk)
+{
+	off_t at = r->data - (char *)r->file + ((off_t)chunk << r->shift);
+
+	if (r->backed[chunk])
+		return true;
+	if (ring_durable(r) &&
+	    fallocate(r->fd, 0, at, (off_t)r->file->chunk) != 0 &&
+	    errno != EOPNOTSUPP)
+		return false;
+	r->backed[chunk] = 1;
+	return true;
+}
+
+/* A chunk for the positions from POSITION on. */
+static bool
+take_chunk(struct ring *r, uint64_t position)
+{
+	uint32_t chunk;
+
+	if (r->nfree == 0)
+		return false;
+	chunk = r->free[r->nfree - 1];
+	if (!back(r, chunk))
+		return false;
+	r->nfree--;
+	__atomic_store_n(table_at(r, position), chunk, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* Frees the chunks between two positions. */
+static void
+free_between(struct ring *r, uint64_t from, uint64_t to)
+{
+	for (uint64_t i = from >> r->shift; i < to >> r->shift; i++)
+		free_chunk(r, *table_at(r, i << r->shift));
+}
+
 /* What has been taken before TO goes. */
 static void
 advance(struct ring *r, uint64_t to)
 {
-	uint64_t at = r->file->first;
+	uint64_t from = r->file->first;
 
-	while (at < to && r->release) {
+	for (uint64_t at = from; at < to && r->release;) {
 		const struct entry *e = entry_at(r, at);
 
 		if (e->len)
@@ -287,49 +376,7 @@ advance(struct ring *r, uint64_t to)
 		at += e->stride;
 	}
 	store(&r->file->first, to);
-}
-
-static void
-move_readers(struct ring *r, uint64_t from, uint64_t to)
-{
-	for (size_t i = 0; i < RING_MARKS; i++)
-		if (r->file->marks[i].used &&
-		    r->file->marks[i].acknowledged == from)
-			store(&r->file->marks[i].acknowledged, to);
-	for (struct ring_reader *p = r->readers; p; p = p->next)
-		if (p->position == from)
-			p->position = to;
-}
-
-/* A skip to the next multiple of the size, where there is room. */
-static void
-skip(struct ring *r)
-{
-	uint64_t stride = r->size - r->tail % r->size;
-
-	put_entry(entry_at(r, r->tail), stride, 0, 0);
-	r->tail += stride;
-	put_next(r, r->tail, r->number);
-}
-
-/* Nothing is in the ring: it begins anew. */
-static void
-rewind_empty(struct ring *r)
-{
-	uint64_t from = r->tail;
-
-	skip(r);
-	store(&r->file->end, r->tail);
-	move_readers(r, from, r->tail);
-	store(&r->file->first, r->tail);
-	r->taken = r->tail;
-	if (r->high <= KEEP)
-		return;
-	/* it gives back memory that it needed once */
-	fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		  r->data - (char *)r->file + KEEP, (off_t)(r->size - KEEP));
-	r->grown = r->grown < KEEP ? r->grown : KEEP;
-	r->high = 0;
+	free_between(r, from, to);
 }
 
 /* Lets go of what nobody waits for. */
@@ -344,8 +391,6 @@ release(struct ring *r)
 	least = passing_least(r, least, h.n == 0);
 	if (least > r->file->first)
 		advance(r, least);
-	if (r->file->first == r->tail && r->tail % r->size >= REWIND)
-		rewind_empty(r);
 }
 
 /* ---- the writer's side ---- */
@@ -377,53 +422,38 @@ pass_oldest(struct ring *r)
 	return true;
 }
 
-/* Takes room on the disk before it is written to: a page that cannot be had
- * would end the process. */
+/* The entry at the tail leads to a new chunk. */
 static bool
-grow(struct ring *r, uint64_t to)
+begin_chunk(struct ring *r, bool may_pass)
 {
-	uint64_t want = (to / GROW + 1) * GROW;
+	uint64_t left = r->file->chunk - place_in_chunk(r, r->tail);
 
-	if (to <= r->grown || !ring_durable(r))
-		return true;
-	want = want < r->size ? want : r->size;
-	if (fallocate(r->fd, 0, r->data - (char *)r->file + (off_t)r->grown,
-		      (off_t)(want - r->grown)) != 0 &&
-	    errno != EOPNOTSUPP)
-		return false;
-	r->grown = want;
+	while (!take_chunk(r, r->tail + left))
+		if (!may_pass || !pass_oldest(r))
+			return false;
+	put_next(r, r->tail + left, r->number);
+	put_entry(entry_at(r, r->tail), left, 0, 0);
+	r->tail += left;
 	return true;
 }
 
-/* Whether an entry of NEED bytes, with the header of the next, cannot be at
- * PLACE. */
-static bool
-is_over(struct ring *r, uint64_t place, uint64_t need)
+static char *
+reserve(struct ring *r, size_t len, bool may_pass)
 {
-	return place + need - UNIT > r->size ||
-	       !grow(r, place + need < r->size ? place + need : r->size);
+	uint64_t need = stride_of(len) + UNIT;
+
+	if (need > r->file->chunk)
+		return NULL;
+	if (place_in_chunk(r, r->tail) + need > r->file->chunk &&
+	    !begin_chunk(r, may_pass))
+		return NULL;
+	return object_of(entry_at(r, r->tail));
 }
 
 char *
 ring_reserve(struct ring *r, size_t len)
 {
-	uint64_t need = stride_of(len) + UNIT, gap = 0;
-
-	if (need > r->size)
-		return NULL;
-	if (is_over(r, r->tail % r->size, need)) {
-		if (r->file->first == r->tail)
-			rewind_empty(r);
-		gap = (r->size - r->tail % r->size) % r->size;
-		if (is_over(r, 0, need) || gap + need > r->size)
-			return NULL;
-	}
-	while (r->size - (r->tail - r->file->first) < gap + need)
-		if (!pass_oldest(r))
-			return NULL;
-	if (gap)
-		skip(r);
-	return object_of(entry_at(r, r->tail));
+	return reserve(r, len, true);
 }
 
 void
@@ -439,21 +469,50 @@ ring_add(struct ring *r, size_t len, uint32_t tag)
 void
 ring_publish(struct ring *r)
 {
-	uint64_t used = r->tail - r->file->first;
-
 	store(&r->file->end, r->tail);
-	if (used > r->high)
-		r->high = used;
+}
+
+/* Whether a chunk could be at the positions from POSITION on, and is not among
+ * those that are in use. */
+static bool
+chunk_good(const struct ring *r, uint64_t position)
+{
+	uint32_t chunk = *table_at(r, position);
+
+	if (chunk >= r->file->chunks)
+		return false;
+	for (size_t i = 0; i < r->nfree; i++)
+		if (r->free[i] == chunk)
+			return true;
+	return false;
+}
+
+static void
+use_chunk(struct ring *r, uint64_t position)
+{
+	uint32_t chunk = *table_at(r, position);
+	size_t i = 0;
+
+	while (r->free[i] != chunk)
+		i++;
+	r->free[i] = r->free[--r->nfree];
+	r->backed[chunk] = 1;
 }
 
 int
 ring_restore(struct ring *r, uint64_t last, struct err *e)
 {
-	uint64_t at = r->file->end;
+	uint64_t at = r->file->end, to;
 
 	while (entry_at(r, at)->number <= last &&
-	       entry_good(r, at, r->file->first + r->size))
-		at += entry_at(r, at)->stride;
+	       entry_good(r, at, UINT64_MAX)) {
+		to = at + entry_at(r, at)->stride;
+		if (to >> r->shift != at >> r->shift && !chunk_good(r, to))
+			break;
+		if (to >> r->shift != at >> r->shift)
+			use_chunk(r, to);
+		at = to;
+	}
 	if (!next_good(r, at) || entry_at(r, at)->number != last + 1)
 		return err_set(e,
 			       "%s: it holds what comes before number %llu, "
@@ -725,32 +784,76 @@ ring_forget(struct ring *r, const char *name)
 
 /* ---- files ---- */
 
-static size_t
-data_offset(uint64_t extra)
+static uint64_t
+whole(uint64_t bytes, uint64_t of)
 {
-	return (sizeof(struct ring_file) + extra + PAGE - 1) / PAGE * PAGE;
+	return (bytes + of - 1) / of * of;
+}
+
+/* As many as there may be chunks with something in them. */
+static uint64_t
+table_slots(uint64_t chunks)
+{
+	uint64_t n = 2;
+
+	while (n < chunks)
+		n *= 2;
+	return n;
+}
+
+/* Of the data in the file; the extra bytes end there. */
+static size_t
+data_offset(uint64_t chunks, uint64_t extra)
+{
+	return whole(sizeof(struct ring_file) +
+			 table_slots(chunks) * sizeof(uint32_t),
+		     PAGE) +
+	       extra;
 }
 
 static uint32_t
 file_check(const struct ring_file *f)
 {
-	return mix(f->stream ^ f->version, mix(f->size, f->extra));
+	return mix(f->stream ^ f->version,
+		   mix(f->chunks << 32 ^ f->chunk, f->extra));
+}
+
+/* What is asked for, as it can be. */
+static struct ring_file
+shape_of(const struct ring_options *o)
+{
+	struct ring_file f = {
+	    .version = VERSION, .chunk = PAGE, .extra = whole(o->extra, PAGE)};
+
+	while (f.chunk < o->chunk)
+		f.chunk *= 2;
+	f.chunks = (o->size + f.chunk - 1) / f.chunk;
+	f.chunks = f.chunks > CHUNKS_MAX ? CHUNKS_MAX : f.chunks;
+	f.chunks = f.chunks < 2 ? 2 : f.chunks;
+	return f;
 }
 
 static int
-map(struct ring *r, uint64_t size, uint64_t extra, struct err *e)
+map(struct ring *r, const struct ring_file *f, struct err *e)
 {
-	size_t head = data_offset(extra);
+	size_t head = data_offset(f->chunks, f->extra);
 	void *p;
 
-	r->bytes = head + size;
+	while (UINT64_C(1) << r->shift < f->chunk)
+		r->shift++;
+	r->size = f->chunks * f->chunk;
+	r->mask = table_slots(f->chunks) - 1;
+	r->bytes = head + r->size;
+	r->free = calloc(f->chunks, sizeof(*r->free));
+	r->backed = calloc(f->chunks, sizeof(*r->backed));
+	if (!r->free || !r->backed)
+		return err_set(e, "out of memory");
 	p = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_NORESERVE, r->fd, 0);
 	if (p == MAP_FAILED)
 		return err_sys(e, "cannot map %zu bytes", r->bytes);
 	r->file = p;
 	r->data = (char *)p + head;
-	r->size = size;
 	return 0;
 }
 
@@ -761,13 +864,19 @@ unmap(struct ring *r)
 		munmap(r->file, r->bytes);
 	if (r->fd >= 0)
 		close(r->fd);
+	free(r->free);
+	free(r->backed);
 	r->file = NULL;
+	r->free = NULL;
+	r->backed = NULL;
+	r->nfree = 0;
+	r->shift = 0;
 	r->fd = -1;
 }
 
 /* A new stream, with nothing in it. */
 static int
-begin(struct ring *r, uint64_t size, uint64_t extra, struct err *e)
+begin(struct ring *r, const struct ring_file *shape, struct err *e)
 {
 	struct ring_file *f = r->file;
 
@@ -775,14 +884,20 @@ begin(struct ring *r, uint64_t size, uint64_t extra, struct err *e)
 		return err_sys(e, "no random identity");
 	f->stream += f->stream == 0;
 	f->version = VERSION;
-	f->size = size;
-	f->extra = extra;
+	f->chunk = shape->chunk;
+	f->chunks = shape->chunks;
+	f->extra = shape->extra;
 	f->check = file_check(f);
 	f->first = f->end = 0;
 	for (size_t i = 0; i < RING_MARKS; i++)
 		f->marks[i].acknowledged = 0;
 	r->tail = r->taken = 0;
 	r->number = 1;
+	r->nfree = f->chunks;
+	for (uint32_t i = 0; i < f->chunks; i++)
+		r->free[i] = (uint32_t)f->chunks - 1 - i;
+	if (!take_chunk(r, 0))
+		return err_sys(e, "no room");
 	put_next(r, 0, 1);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	memcpy(f->magic, magic, sizeof(magic));
@@ -796,32 +911,25 @@ ring_renew(struct ring *r, struct err *e)
 
 	memset(f->magic, 0, sizeof(f->magic));
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	return begin(r, f->size, f->extra, e);
-}
-
-static uint64_t
-whole_pages(uint64_t bytes)
-{
-	return (bytes + PAGE - 1) / PAGE * PAGE;
+	return begin(r, f, e);
 }
 
 /* The file, which is empty, becomes a ring. */
 static int
 make(struct ring *r, const struct ring_options *o, struct err *e)
 {
-	uint64_t extra = whole_pages(o->extra), size = whole_pages(o->size);
-	size_t head = data_offset(extra);
+	struct ring_file shape = shape_of(o);
+	size_t head = data_offset(shape.chunks, shape.extra);
+	uint64_t bytes = head + shape.chunks * shape.chunk;
 
-	if (ftruncate(r->fd, (off_t)(head + size)) != 0 ||
+	if (ftruncate(r->fd, 0) != 0 || ftruncate(r->fd, (off_t)bytes) != 0 ||
 	    (ring_durable(r) && fallocate(r->fd, 0, 0, (off_t)head) != 0 &&
 	     errno != EOPNOTSUPP))
 		return err_sys(e, "no room for %llu bytes",
-			       (unsigned long long)(head + size));
-	if (map(r, size, extra, e) != 0)
+			       (unsigned long long)bytes);
+	if (map(r, &shape, e) != 0)
 		return -1;
-	if (!grow(r, PAGE))
-		return err_sys(e, "no room");
-	return begin(r, size, extra, e);
+	return begin(r, &shape, e);
 }
 
 /* 1: the file is a ring, else err says what is wrong with it. */
@@ -834,12 +942,51 @@ check_head(const struct ring_file *f, off_t bytes, struct err *e)
 	if (f->version != VERSION)
 		return err_set(e, "it has version %u, this program reads %d",
 			       f->version, VERSION);
-	if (f->check != file_check(f) || f->size < PAGE ||
-	    f->size > RING_SIZE_MAX + PAGE || f->size % PAGE != 0 ||
-	    f->extra % PAGE != 0 || f->extra > (uint64_t)bytes ||
-	    (uint64_t)bytes != data_offset(f->extra) + f->size)
+	if (f->check != file_check(f) || f->chunk < PAGE ||
+	    f->chunk > RING_SIZE_MAX || (f->chunk & (f->chunk - 1)) != 0 ||
+	    f->chunks < 2 || f->chunks > CHUNKS_MAX || f->extra % PAGE != 0 ||
+	    f->extra > (uint64_t)bytes ||
+	    (uint64_t)bytes !=
+		data_offset(f->chunks, f->extra) + f->chunks * f->chunk)
 		return err_set(e, "its head is damaged");
 	return 0;
+}
+
+/* Which chunks are in use, and that none is twice. */
+static int
+check_chunks(struct ring *r, struct err *e)
+{
+	struct ring_file *f = r->file;
+
+	if (f->end < f->first || f->end > UINT64_MAX / 2 ||
+	    f->first % UNIT != 0 || f->end % UNIT != 0 ||
+	    (f->end >> r->shift) - (f->first >> r->shift) >= f->chunks)
+		return err_set(e, "its ends are damaged");
+	for (uint64_t i = f->first >> r->shift; i <= f->end >> r->shift; i++) {
+		uint32_t chunk = *table_at(r, i << r->shift);
+
+		if (chunk >= f->chunks || r->backed[chunk])
+			return err_set(e, "its table is damaged");
+		r->backed[chunk] = 1;
+	}
+	for (uint32_t i = (uint32_t)f->chunks; i-- > 0;)
+		if (!r->backed[i])
+			r->free[r->nfree++] = i;
+	return 0;
+}
+
+static int
+check_entry(const struct ring *r, uint64_t at, struct err *e)
+{
+	struct entry *x = entry_at(r, at);
+	const char *reason;
+
+	if (entry_good(r, at, r->file->end) &&
+	    (!x->len ||
+	     stream_extent(object_of(x), x->len, x->len, &reason) == x->len))
+		return 0;
+	return err_set(e, "entry %llu is damaged",
+		       (unsigned long long)x->number);
 }
 
 /* Walks over all; marks that point nowhere keep everything. */
@@ -847,31 +994,19 @@ static int
 check_entries(struct ring *r, struct err *e)
 {
 	struct ring_file *f = r->file;
-	uint64_t at = f->first, number;
+	uint64_t at, number = entry_at(r, f->first)->number;
 	bool found[RING_MARKS] = {false};
-	const char *reason;
 
-	if (f->end < f->first || f->end - f->first > r->size - UNIT ||
-	    f->first % UNIT != 0 || f->end % UNIT != 0 ||
-	    f->end > UINT64_MAX / 2)
-		return err_set(e, "its ends are damaged");
-	number = entry_at(r, at)->number;
-	for (;;) {
-		struct entry *x = entry_at(r, at);
-
+	for (at = f->first;; at += entry_at(r, at)->stride) {
 		for (size_t i = 0; i < RING_MARKS; i++)
 			found[i] |= f->marks[i].acknowledged == at;
-		if (x->number != number || !next_good(r, at))
+		if (entry_at(r, at)->number != number || !next_good(r, at))
 			return err_set(e, "an entry has no number");
 		if (at == f->end)
 			break;
-		if (!entry_good(r, at, f->end) ||
-		    (x->len && stream_extent(object_of(x), x->len, x->len,
-					     &reason) != x->len))
-			return err_set(e, "entry %llu is damaged",
-				       (unsigned long long)x->number);
-		number += x->len > 0;
-		at += x->stride;
+		if (check_entry(r, at, e) != 0)
+			return -1;
+		number += entry_at(r, at)->len > 0;
 	}
 	r->number = number;
 	r->tail = f->end;
@@ -915,13 +1050,15 @@ open_old(struct ring *r, const struct ring_options *o, struct err *e)
 		return FOUND_EMPTY;
 	if (check_head(&head, n < (ssize_t)sizeof(head) ? 0 : st.st_size, e))
 		return FOUND_DAMAGED;
-	if (head.extra != whole_pages(o->extra)) {
+	if (head.extra != whole(o->extra, PAGE)) {
 		err_set(e, "it is another program's");
 		return FOUND_DAMAGED;
 	}
-	if (map(r, head.size, head.extra, e) != 0)
+	if (map(r, &head, e) != 0)
 		return FOUND_ERROR;
-	return check_entries(r, e) == 0 ? FOUND_RING : FOUND_DAMAGED;
+	return check_chunks(r, e) == 0 && check_entries(r, e) == 0
+		   ? FOUND_RING
+		   : FOUND_DAMAGED;
 }
 
 static int
@@ -941,30 +1078,51 @@ set_aside(struct ring *r, const struct err *why, struct err *note,
 	return 0;
 }
 
-/* The objects of FROM between two positions, with their numbers, and the marks
- * on the way. */
-static int
-copy_objects(struct ring *to, struct ring *from, uint64_t at, uint64_t end,
-	     struct err *e)
+static void
+copy_marks(struct ring *to, const struct ring *from, uint64_t at)
 {
-	for (;;) {
-		struct entry *x = entry_at(from, at);
-		char *p;
+	for (size_t i = 0; i < RING_MARKS; i++)
+		if (from->file->marks[i].acknowledged == at)
+			to->file->marks[i].acknowledged = to->tail;
+}
 
-		for (size_t i = 0; i < RING_MARKS; i++)
-			if (from->file->marks[i].acknowledged == at)
-				to->file->marks[i].acknowledged = to->tail;
-		if (at == end || !entry_good(from, at, end))
-			return 0;
-		at += x->stride;
-		if (!x->len)
-			continue;
-		p = ring_reserve(to, x->len);
-		if (!p)
-			return err_set(e, "what is in it does not fit");
-		memcpy(p, object_of(x), x->len);
-		ring_add(to, x->len, x->tag);
+static int
+copy_object(struct ring *to, struct entry *x, struct err *e)
+{
+	char *p;
+
+	if (!x->len)
+		return 0;
+	p = reserve(to, x->len, false);
+	if (!p)
+		return err_set(e, "what is in it does not fit");
+	memcpy(p, object_of(x), x->len);
+	ring_add(to, x->len, x->tag);
+	return 0;
+}
+
+/* What ring_restore may ask for. */
+static int
+copy_unpublished(struct ring *to, struct ring *from, struct err *e)
+{
+	uint64_t at = from->file->end, next;
+
+	while (entry_good(from, at, UINT64_MAX)) {
+		if (copy_object(to, entry_at(from, at), e) != 0)
+			return -1;
+		next = at + entry_at(from, at)->stride;
+		if (next >> from->shift != at >> from->shift &&
+		    !chunk_good(from, next))
+			break;
+		at = next;
 	}
+	/* as it would be after a kill */
+	for (uint64_t i = (to->file->end >> to->shift) + 1;
+	     i <= to->tail >> to->shift; i++)
+		to->free[to->nfree++] = *table_at(to, i << to->shift);
+	to->tail = to->file->end;
+	to->number = entry_at(to, to->tail)->number;
+	return 0;
 }
 
 static int
@@ -975,18 +1133,18 @@ copy(struct ring *to, struct ring *from, struct err *e)
 	t->stream = f->stream;
 	t->check = file_check(t);
 	memcpy(t->marks, f->marks, sizeof(t->marks));
+	memcpy(ring_extra(to), ring_extra(from), f->extra);
 	to->number = entry_at(from, f->first)->number;
 	put_next(to, 0, to->number);
-	memcpy(ring_extra(to), ring_extra(from), f->extra);
-	if (copy_objects(to, from, f->first, f->end, e) != 0)
-		return -1;
+	for (uint64_t at = f->first; at < f->end;
+	     at += entry_at(from, at)->stride) {
+		copy_marks(to, from, at);
+		if (copy_object(to, entry_at(from, at), e) != 0)
+			return -1;
+	}
+	copy_marks(to, from, f->end);
 	ring_publish(to);
-	/* and what ring_restore may ask for */
-	if (copy_objects(to, from, f->end, f->first + from->size, e) != 0)
-		return -1;
-	to->tail = t->end;
-	to->number = entry_at(to, to->tail)->number;
-	return 0;
+	return copy_unpublished(to, from, e);
 }
 
 static int
@@ -1054,8 +1212,9 @@ open_file(struct ring *r, const struct ring_options *o, struct err *note,
 		return -1;
 	found = open_old(r, o, &why);
 	if (found == FOUND_RING)
-		return r->size == whole_pages(o->size) ? 0
-						       : resize(r, o, note, e);
+		return r->size == shape_of(o).chunks * shape_of(o).chunk
+			   ? 0
+			   : resize(r, o, note, e);
 	if (found == FOUND_EMPTY)
 		return make(r, o, e);
 	if (found == FOUND_ERROR) {

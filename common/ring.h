@@ -5,14 +5,14 @@
  *
  * The file outlives the process, kill -9 included: in a directory it waits for
  * the next one, which goes on where this one was; without a directory it is a
- * nameless one in memory and ends with the process.  Memory is used as it is
- * needed, up to the size.
+ * nameless one in memory and ends with the process.
  *
- * Positions are offsets that only grow; the place of one is its remainder by
- * the size.  An entry is a header of 32 bytes and an object behind it, in one
- * piece: where it would not fit before the end of the area, a skip leads to
- * the next multiple of the size.  Once all is taken a skip leads there too, so
- * that while readers keep up the same few pages are used over and over.
+ * The file's data are chunks of one size; a position is an offset that only
+ * grows, and a table says which chunk is behind it.  A chunk that nothing is in
+ * any more is the next to be used, so that while readers keep up the same few
+ * are used over and over, and memory is taken for what waits and no more.  An
+ * entry is a header of 32 bytes and an object behind it, in one piece; what
+ * does not fit into a chunk begins the next.
  *
  *	first            end               tail
  *	| entry | entry | entry added, not published | number of the next
@@ -48,8 +48,6 @@ enum {
 	RING_ENTRY = 32,    /* bytes before each object, and beyond the last */
 };
 
-/* The least size and the largest. */
-#define RING_SIZE_MIN ((uint64_t)64 << 10)
 #define RING_SIZE_MAX ((uint64_t)1 << 40)
 
 struct ring;
@@ -57,7 +55,9 @@ struct ring;
 struct ring_options {
 	const char *dir;  /* NULL: in memory */
 	const char *file; /* name in the directory */
-	uint64_t size;	  /* of all entries; rounded up to whole pages */
+	uint64_t size;	  /* of all entries; rounded up to whole chunks */
+	uint64_t chunk;	  /* rounded up to a power of two: an object and two
+			     headers must fit into it */
 	size_t extra;	  /* bytes of the file for the writer's own use */
 };
 

@@ -257,7 +257,7 @@ on_room(void *ctx)
 static void
 serve(struct served *s)
 {
-	struct ring_options o = {.size = 1 << 20};
+	struct ring_options o = {.size = 1 << 20, .chunk = 64 << 10};
 	struct err note;
 
 	*s = (struct served){.base = event_base_new()};

@@ -16,6 +16,7 @@
 
 enum {
 	SIZE = 256 << 10,
+	CHUNK = 16 << 10,
 	LONGEST = 5000,
 	HEAD = 5, /* of a msgpack bin with a length of 32 bits */
 	EXTRA = 4096,
@@ -66,7 +67,7 @@ check_object(const char *p, size_t len, uint64_t number)
 static struct ring *
 open_ring(const char *where, uint64_t size)
 {
-	struct ring_options o = {where, "test.ring", size, EXTRA};
+	struct ring_options o = {where, "test.ring", size, CHUNK, EXTRA};
 	struct err e;
 	struct ring *r = ring_open(&o, &note, &e);
 
@@ -161,7 +162,8 @@ on_release(void *ctx, uint32_t tag, bool sent)
 static void
 setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/u-ring-XXXXXX");
+	snprintf(dir, sizeof(dir), "%s/u-ring-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	seed = 42;
 }
@@ -220,8 +222,8 @@ START_TEST(test_full)
 	ck_assert_uint_eq(ring_next(r), n + 1);
 	take_all(&t);
 	ck_assert_uint_eq(t.number, n + 1);
-	ck_assert_ptr_null(ring_reserve(r, SIZE));
-	ck_assert_ptr_nonnull(ring_reserve(r, SIZE - 3 * RING_ENTRY));
+	ck_assert_ptr_null(ring_reserve(r, CHUNK - 2 * RING_ENTRY + 1));
+	ck_assert_ptr_nonnull(ring_reserve(r, CHUNK - 2 * RING_ENTRY));
 	ring_close(r);
 }
 END_TEST
@@ -381,7 +383,7 @@ END_TEST
 START_TEST(test_one_process)
 {
 	struct ring *r = open_ring(dir, SIZE);
-	struct ring_options o = {dir, "test.ring", SIZE, EXTRA};
+	struct ring_options o = {dir, "test.ring", SIZE, CHUNK, EXTRA};
 	struct err e;
 	int status;
 	pid_t pid = fork();
@@ -452,7 +454,7 @@ raise_to(uint64_t *at, uint64_t n)
 static void
 child(struct said *said)
 {
-	struct ring_options o = {dir, "test.ring", SIZE, EXTRA};
+	struct ring_options o = {dir, "test.ring", SIZE, CHUNK, EXTRA};
 	struct err e;
 	struct ring *r = ring_open(&o, &note, &e);
 	struct ring_reader rd;
@@ -593,6 +595,42 @@ START_TEST(test_damaged)
 }
 END_TEST
 
+static off_t
+memory_of_file(void)
+{
+	char path[80];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/test.ring", dir);
+	ck_assert_int_eq(stat(path, &st), 0);
+	return (off_t)st.st_blocks * 512;
+}
+
+/* A reader that keeps up costs a few chunks, one that comes back what it left
+ * for a while. */
+START_TEST(test_memory)
+{
+	struct ring *r = open_ring(dir, 128 << 20);
+	static struct taker t;
+
+	join(r, &t, RING_DURABLE, "t");
+	for (uint64_t i = 1; i <= 100000; i++) {
+		ck_assert(add(r, 0));
+		ring_publish(r);
+		take_all(&t);
+		ring_acknowledge(&t.rd, i < 20 ? 0 : i - 20);
+	}
+	ck_assert_int_lt(memory_of_file(), 1 << 20);
+	fill(r);
+	ck_assert_int_gt(memory_of_file(), 127 << 20);
+	take_all(&t);
+	ring_acknowledge(&t.rd, ring_next(r));
+	ck_assert_int_lt(memory_of_file(), 65 << 20);
+	ck_assert_uint_eq(ring_objects(r), 0);
+	ring_close(r);
+}
+END_TEST
+
 /* No room on the disk is no room in the ring, and no more than that. */
 START_TEST(test_disk_full)
 {
@@ -642,6 +680,7 @@ main(void)
 	tcase_add_test(tc, test_resize);
 	tcase_add_test(tc, test_kill);
 	tcase_add_test(tc, test_damaged);
+	tcase_add_test(tc, test_memory);
 	tcase_add_test(tc, test_disk_full);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
