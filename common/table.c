@@ -320,7 +320,9 @@ struct segment {
 
 struct stored {
 	struct block_in *block;
-	const void *body; /* mapped, as long as the transaction lives */
+	/* mapped, as long as the transaction lives */
+	const void *head, *body;
+	size_t head_len;
 	uint32_t segment; /* its number */
 };
 
@@ -409,6 +411,8 @@ read_block(struct table *t, struct segment *s, MDB_val *key, MDB_val *head,
 			e) != 0)
 		return in_block(t, s->pub.number, id, e);
 	b->segment = s->pub.number;
+	b->head = head->mv_data;
+	b->head_len = head->mv_size;
 	t->nblocks++;
 	add_up(&s->pub, &b->block->pub);
 	rc = mdb_get(s->txn, s->env->data, key, &body);
@@ -540,6 +544,47 @@ close_segments(struct table *t)
 	t->nsegments = t->nblocks = 0;
 }
 
+static struct table *
+new_table(const char *name, struct shapes *shapes, struct err *e)
+{
+	struct table *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		err_sys(e, "cannot open table %s", name);
+		return NULL;
+	}
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	t->shapes = shapes;
+	return t;
+}
+
+int
+table_open_segment(struct table **out, const char *dir, uint32_t number,
+		   bool newest, struct shapes *shapes, struct err *e)
+{
+	char name[TABLE_NAME_MAX + 1] = "?";
+	struct table *t;
+
+	place_decode(strrchr(dir, '/') ? strrchr(dir, '/') + 1 : dir, name);
+	t = new_table(name, shapes, e);
+	if (!t)
+		return -1;
+	t->segments = calloc(1, sizeof(*t->segments));
+	if (!t->segments) {
+		table_close(t);
+		return err_sys(e, "cannot open table %s", name);
+	}
+	t->nsegments = 1;
+	t->segments->pub.number = number;
+	e->code = 0;
+	if (open_segment(t, dir, t->segments, newest, e) != 0) {
+		table_close(t);
+		return -1;
+	}
+	*out = t;
+	return 0;
+}
+
 static int
 open_segments(struct table *t, const char *dir, struct err *e)
 {
@@ -576,11 +621,9 @@ table_open(struct table **out, const char *root, const char *name,
 
 	if (table_dir(root, name, dir, sizeof(dir), e) != 0)
 		return -1;
-	t = calloc(1, sizeof(*t));
+	t = new_table(name, shapes, e);
 	if (!t)
-		return err_sys(e, "cannot open table %s", name);
-	snprintf(t->name, sizeof(t->name), "%s", name);
-	t->shapes = shapes;
+		return -1;
 	/* finished segments may go or be replaced while they are opened */
 	for (int i = 0; i < TRIES; i++) {
 		e->code = 0;
@@ -669,6 +712,15 @@ const struct table_segment *
 table_segment(const struct table *t, size_t i)
 {
 	return &t->segments[i].pub;
+}
+
+void
+table_block_raw(const struct table *t, size_t i, struct table_raw *r)
+{
+	const struct stored *b = &t->blocks[i];
+
+	*r = (struct table_raw){b->head, b->body, b->head_len,
+				(size_t)b->block->body};
 }
 
 const char *

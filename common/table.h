@@ -72,6 +72,10 @@ struct block {
 /* A missing table is an error as in table_dir. */
 int table_open(struct table **, const char *root, const char *name,
 	       struct shapes *, struct err *);
+/* Only one segment of the table in DIR.  NEWEST: it may be written meanwhile.
+ * A segment that is not there is an error with the code ENOENT. */
+int table_open_segment(struct table **, const char *dir, uint32_t number,
+		       bool newest, struct shapes *, struct err *);
 void table_close(struct table *);
 
 /* Blocks of the snapshot in storage order (ascending first_id). Headers are
@@ -115,6 +119,13 @@ int table_readers(const struct table *, struct table_reader **, size_t *n,
 /* How a column is encoded: a static text; NULL if it is damaged. */
 const char *table_encoding(const struct table *, size_t i, size_t col,
 			   struct table_scratch *);
+
+/* Block I as it is stored, as long as the table is open. */
+struct table_raw {
+	const void *head, *body;
+	size_t head_len, body_len;
+};
+void table_block_raw(const struct table *, size_t i, struct table_raw *);
 
 /* What decoding works in: one per thread.  A zeroed one is ready, and is freed
  * by table_scratch_clear. */

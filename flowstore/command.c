@@ -17,13 +17,13 @@ static const struct command commands[] = {
     {"create", "TABLE ...", "", 1, INT_MAX, create_run},
     {"drop", "TABLE ...", "y", 1, INT_MAX, drop_run},
     {"info", "TABLE", "j", 1, 1, info_run},
+    {"retention", "TABLE [AGE|SIZE|none]", "a", 0, 3, retention_run},
     {"tables", "", "j", 0, 0, tables_run},
 };
 
 /* Verbs that are no command of this file. */
 static const char *const kept[] = {
-    "backup", "check",	 "export",    "import",
-    "purge",  "restore", "retention", "serve",
+    "backup", "check", "export", "import", "purge", "restore", "serve",
 };
 
 static const struct command *
@@ -56,15 +56,29 @@ command_find(int argc, char **argv)
 	return NULL;
 }
 
+/* Options that some commands take, as --help shows them. */
+static const struct {
+	char letter;
+	const char *text;
+} options[] = {
+    {'a', " [--apply]"},
+    {'j', " [--json]"},
+    {'y', " [--yes]"},
+};
+
 static void __attribute__((noreturn)) usage(const struct command *c)
 {
 	char text[256];
+	size_t n;
 
-	snprintf(text, sizeof(text),
-		 "usage: flowstore [--root DIR] %s%s%s%s%s\n", c->name,
-		 strchr(c->options, 'j') ? " [--json]" : "",
-		 strchr(c->options, 'y') ? " [--yes]" : "",
-		 *c->words ? " " : "", c->words);
+	n = (size_t)snprintf(text, sizeof(text),
+			     "usage: flowstore [--root DIR] %s", c->name);
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		if (strchr(c->options, options[i].letter))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s",
+					      options[i].text);
+	snprintf(text + n, sizeof(text) - n, "%s%s\n", *c->words ? " " : "",
+		 c->words);
 	cli_help(text);
 }
 
@@ -85,6 +99,7 @@ parse(const struct command *c, int argc, char **argv, struct command_args *a)
 	enum { ROOT = 256 };
 	static const struct option longs[] = {
 	    {"root", required_argument, NULL, ROOT},
+	    {"apply", no_argument, NULL, 'a'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"yes", no_argument, NULL, 'y'},
 	    {"help", no_argument, NULL, 'h'},
@@ -101,6 +116,9 @@ parse(const struct command *c, int argc, char **argv, struct command_args *a)
 		switch (o) {
 		case ROOT:
 			a->root = optarg;
+			break;
+		case 'a':
+			a->apply = true;
 			break;
 		case 'j':
 			a->json = true;

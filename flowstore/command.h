@@ -14,7 +14,7 @@ struct command_args {
 	const char *root; /* directory of the tables */
 	int n;		  /* words after the verb */
 	char **words;
-	bool json, yes;
+	bool json, yes, apply;
 };
 
 struct command {
@@ -49,5 +49,6 @@ int tables_run(const struct command_args *, struct err *);
 int info_run(const struct command_args *, struct err *);
 int create_run(const struct command_args *, struct err *);
 int drop_run(const struct command_args *, struct err *);
+int retention_run(const struct command_args *, struct err *);
 
 #endif

@@ -33,6 +33,7 @@ enum {
 
 #define SEGMENT_SIZE (UINT64_C(1) << 30)
 #define SEGMENT_SIZE_MAX (UINT64_C(1) << 40)
+#define MIN_FREE 0.05 /* of the disk */
 
 static const char usage[] =
     "usage: flowstore [-v] [--root DIR] [--host NAME] TABLE\n"
@@ -50,6 +51,9 @@ static const char usage[] =
     "  --host NAME          stored in each record as _host\n"
     "  --segment-size SIZE  begin a new file at this size (1G)\n"
     "  --segment-age AGE    or at this age (1d)\n"
+    "  --min-free PART|SIZE  keep so much of the disk free (5%)\n"
+    "  --when-full WHAT     then stop (and go on when there is room) or\n"
+    "                       remove-oldest\n"
     "  --json               one JSON object a line\n"
     "  -y, --yes            do not ask\n"
     "  --metrics ADDRESS:PORT  serve the counters to Prometheus, over HTTP\n"
@@ -61,6 +65,7 @@ struct flowstore {
 	struct shapes *shapes;
 	struct record_reader *reader;
 	struct writer *writer;
+	struct stage stage;
 	const char *metrics; /* where to serve them; NULL: nowhere */
 	bool verbose;
 };
@@ -99,6 +104,16 @@ renew_reader(struct flowstore *f, struct err *err)
 	return new_reader(f, err);
 }
 
+/* Input waits while the writer has no room. */
+static int
+tick(struct flowstore *f, struct err *err)
+{
+	if (writer_tick(f->writer, err))
+		return -1;
+	stage_pause(&f->stage, writer_holds(f->writer));
+	return 0;
+}
+
 static int
 on_object(void *ctx, const char *obj, size_t len, struct err *err)
 {
@@ -113,7 +128,7 @@ on_object(void *ctx, const char *obj, size_t len, struct err *err)
 		return -1;
 	rc = rc ? writer_add(f->writer, b, err)
 		: store_rows(f, ROWS_GATHER, err);
-	return rc ? -1 : writer_tick(f->writer, err);
+	return rc ? -1 : tick(f, err);
 }
 
 static int
@@ -121,7 +136,7 @@ on_tick(void *ctx, struct err *err)
 {
 	struct flowstore *f = ctx;
 
-	return store_rows(f, 1, err) || writer_tick(f->writer, err) ? -1 : 0;
+	return store_rows(f, 1, err) ? -1 : tick(f, err);
 }
 
 static void
@@ -156,6 +171,8 @@ measure(void *ctx, struct metrics *m)
 	    {"flowstore_bytes_total", "Bytes of blocks and pieces", s->bytes},
 	    {"flowstore_commits_total", "Commits", s->commits},
 	    {"flowstore_segments_total", "Segments begun", s->segments},
+	    {"flowstore_segments_removed_total",
+	     "Segments removed by retention or for room", s->removed},
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -168,7 +185,10 @@ measure(void *ctx, struct metrics *m)
 static int
 run(struct flowstore *f, struct err *err)
 {
-	struct stage stage = {
+	struct err later, *e;
+	int rc;
+
+	f->stage = (struct stage){
 	    .ctx = f,
 	    .object = on_object,
 	    .tick = on_tick,
@@ -177,10 +197,8 @@ run(struct flowstore *f, struct err *err)
 	    .metrics = f->metrics,
 	    .measure = measure,
 	};
-	struct err later;
-	int rc = stage_run(&stage, STDIN_FILENO, err);
-	struct err *e = rc ? &later : err;
-
+	rc = stage_run(&f->stage, STDIN_FILENO, err);
+	e = rc ? &later : err;
 	if (store_rows(f, 1, e) || writer_finish(f->writer, e))
 		return -1;
 	return rc;
@@ -210,6 +228,39 @@ age(const char *text)
 	return x < INT32_MAX ? (int64_t)x : INT32_MAX;
 }
 
+/* "5%" or a size; 0 is none. */
+static void
+min_free(const char *text, struct keeper_options *k)
+{
+	size_t len = strlen(text);
+	char *end;
+	double part;
+
+	k->min_free = 0;
+	k->min_free_part = 0;
+	if (strcmp(text, "0") == 0 || quantity_size(text, &k->min_free) == 0)
+		return;
+	part = strtod(text, &end);
+	if (len < 2 || end != text + len - 1 || *end != '%' ||
+	    !(part >= 0 && part < 100))
+		cli_usage("flowstore",
+			  "--min-free: '%s' is no part (5%%) and no size (10G)",
+			  text);
+	k->min_free_part = part / 100;
+}
+
+static bool
+when_full(const char *text)
+{
+	if (strcmp(text, "remove-oldest") == 0)
+		return true;
+	if (strcmp(text, "stop") != 0)
+		cli_usage("flowstore",
+			  "--when-full: '%s' is not stop or remove-oldest",
+			  text);
+	return false;
+}
+
 static void
 parse_table(int argc, char **argv, struct writer_options *o)
 {
@@ -227,13 +278,15 @@ parse_table(int argc, char **argv, struct writer_options *o)
 static void
 parse(int argc, char **argv, struct writer_options *o, struct flowstore *f)
 {
-	enum { ROOT = 256, HOST, SIZE, AGE, METRICS };
+	enum { ROOT = 256, HOST, SIZE, AGE, FREE, FULL, METRICS };
 	static const struct option longs[] = {
 	    {"root", required_argument, NULL, ROOT},
 	    {"host", required_argument, NULL, HOST},
 	    {"segment-size", required_argument, NULL, SIZE},
 	    {"segment-age", required_argument, NULL, AGE},
 	    {"metrics", required_argument, NULL, METRICS},
+	    {"min-free", required_argument, NULL, FREE},
+	    {"when-full", required_argument, NULL, FULL},
 	    {"verbose", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
@@ -251,10 +304,16 @@ parse(int argc, char **argv, struct writer_options *o, struct flowstore *f)
 			o->host = optarg;
 			break;
 		case SIZE:
-			o->segment_size = size(optarg);
+			o->keep.segment_size = size(optarg);
 			break;
 		case AGE:
-			o->segment_age = age(optarg);
+			o->keep.segment_age = age(optarg);
+			break;
+		case FREE:
+			min_free(optarg, &o->keep);
+			break;
+		case FULL:
+			o->keep.remove_oldest = when_full(optarg);
 			break;
 		case METRICS:
 			f->metrics = optarg;
@@ -284,8 +343,9 @@ clear(struct flowstore *f)
 int
 main(int argc, char **argv)
 {
-	struct writer_options o = {.segment_size = SEGMENT_SIZE,
-				   .segment_age = SEGMENT_AGE};
+	struct writer_options o = {.keep = {.segment_size = SEGMENT_SIZE,
+					    .segment_age = SEGMENT_AGE,
+					    .min_free_part = MIN_FREE}};
 	struct flowstore f = {0};
 	struct err err = {0};
 	char root[PATH_MAX];

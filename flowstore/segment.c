@@ -17,6 +17,8 @@
 #include "common/table.h"
 #include "flowstore/lock.h"
 
+enum { READERS_EVERY = 64 }; /* commits */
+
 /* What one transaction may add before the size is looked at again. */
 #define MAP_SLACK (UINT64_C(2) << 30)
 
@@ -470,6 +472,9 @@ segment_commit(struct segment *s, const struct change *c, size_t n,
 	for (size_t i = 0; i < l->streams.n; i++)
 		l->streams.marks[i].dirty = false;
 	measure(s);
+	/* readers that died keep pages from being used again */
+	if (++s->commits % READERS_EVERY == 0)
+		mdb_reader_check(s->env, NULL);
 	return 0;
 }
 

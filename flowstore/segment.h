@@ -29,6 +29,7 @@ struct segment {
 	uint32_t number;
 	int64_t created; /* microseconds since 1970 */
 	uint64_t rows, blocks, bytes;
+	uint64_t commits; /* since it was opened */
 	MDB_env *env;
 	MDB_dbi meta, heads, data;
 };

@@ -47,6 +47,7 @@ struct writer {
 	const struct writer_options *opt;
 	int lock;
 	struct segment segment;
+	struct keeper keeper;
 	struct ledger ledger;
 	struct encoder *encoder;
 	struct shapes *shapes; /* of the table */
@@ -247,8 +248,23 @@ is_full(const struct writer *w)
 
 	/* one of the future is from before the clock was set back */
 	return w->segment.rows > 0 &&
-	       (w->segment.bytes >= w->opt->segment_size || age < 0 ||
-		age >= w->opt->segment_age);
+	       (w->segment.bytes >= w->keeper.segment_size || age < 0 ||
+		age >= w->keeper.segment_age);
+}
+
+/* Ends the segment, if there is anything in it, and begins the next. */
+static int
+roll(struct writer *w, struct err *e)
+{
+	if (close_all(w, e) != 0)
+		return -1;
+	if (w->segment.rows > 0) {
+		w->stats.segments++;
+		if (segment_roll(&w->segment, &w->ledger, e) != 0)
+			return -1;
+	}
+	keeper_rolled(&w->keeper);
+	return 0;
 }
 
 static int
@@ -259,13 +275,7 @@ commit(struct writer *w, struct err *e)
 			return -1;
 	if (write_changes(w, e) != 0)
 		return -1;
-	if (!is_full(w))
-		return 0;
-	w->stats.segments++;
-	return close_all(w, e) != 0 ||
-		       segment_roll(&w->segment, &w->ledger, e) != 0
-		   ? -1
-		   : 0;
+	return is_full(w) ? roll(w, e) : 0;
 }
 
 /* ---- batches ---- */
@@ -456,11 +466,21 @@ writer_add(struct writer *w, const struct batch *b, struct err *e)
 int
 writer_tick(struct writer *w, struct err *e)
 {
+	w->stats.removed = w->keeper.removed;
+	if (!w->failed && keeper_look(&w->keeper) &&
+	    (w->keeper.roll || is_full(w)) && keep(w, roll(w, e)) != 0)
+		return -1;
 	if (w->since == 0)
 		return 0;
 	if (w->nblocks < COMMIT_BLOCKS && now_ms() - w->since < COMMIT_MS)
 		return 0;
 	return keep(w, commit(w, e));
+}
+
+bool
+writer_holds(const struct writer *w)
+{
+	return w->keeper.holds;
 }
 
 int
@@ -483,10 +503,14 @@ set_up(struct writer *w, struct err *e)
 	    lock_make_dirs(dir, e) != 0)
 		return -1;
 	w->lock = lock_take(dir, LOCK_WRITER, e);
-	if (w->lock < 0 ||
-	    segment_open(&w->segment, dir, o->segment_size, &w->ledger, e) !=
-		0 ||
-	    (is_full(w) && segment_roll(&w->segment, &w->ledger, e) != 0))
+	if (w->lock < 0)
+		return -1;
+	keeper_init(&w->keeper, dir, w->lock, &o->keep);
+	if (segment_open(&w->segment, dir, o->keep.segment_size, &w->ledger,
+			 e) != 0)
+		return -1;
+	keeper_look(&w->keeper);
+	if (is_full(w) && segment_roll(&w->segment, &w->ledger, e) != 0)
 		return -1;
 	w->encoder = encoder_new();
 	w->shapes = shapes_new(SHAPES_MAX);
@@ -535,6 +559,7 @@ writer_free(struct writer *w)
 	shapes_free(w->shapes);
 	encoder_free(w->encoder);
 	segment_close(&w->segment);
+	keeper_clear(&w->keeper);
 	streams_clear(&w->ledger.streams);
 	if (w->lock >= 0)
 		close(w->lock);

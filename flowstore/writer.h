@@ -22,14 +22,14 @@
 
 #include "common/batch.h"
 #include "common/err.h"
+#include "flowstore/keeper.h"
 
 struct writer;
 
 struct writer_options {
 	const char *root, *table;
-	const char *host;      /* NULL for none */
-	uint64_t segment_size; /* bytes; a segment beyond it is closed */
-	int64_t segment_age;   /* seconds; and so is one older than this */
+	const char *host; /* NULL for none */
+	struct keeper_options keep;
 };
 
 struct writer_stats {
@@ -41,6 +41,7 @@ struct writer_stats {
 	uint64_t bytes; /* of blocks and pieces, written */
 	uint64_t commits;
 	uint64_t segments; /* begun */
+	uint64_t removed;  /* segments, by retention or for room */
 };
 
 /* Makes the table if it is missing, and locks it. OPTIONS' strings are
@@ -55,8 +56,12 @@ int writer_add(struct writer *, const struct batch *, struct err *);
 /* The shapes of batches given so far are about to be freed. */
 void writer_forget_shapes(struct writer *);
 
-/* Commits if it is time to: something has waited long or much waits. */
+/* Commits if it is time to: something has waited long or much waits.  Looks
+ * after the table now and then. */
 int writer_tick(struct writer *, struct err *);
+/* Whether to give no more batches until a later tick says otherwise, for want
+ * of room on the disk. */
+bool writer_holds(const struct writer *);
 /* Closes open blocks and commits everything. */
 int writer_finish(struct writer *, struct err *);
 
