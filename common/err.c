@@ -9,6 +9,7 @@
 #undef err_set
 #undef err_sys
 #undef err_prefix
+#undef err_append
 
 int
 err_set(struct err *e, const char *fmt, ...)
@@ -57,5 +58,14 @@ err_prefix(struct err *e, const char *fmt, ...)
 	memmove(e->text + n, e->text, left);
 	e->text[n + left] = '\0';
 	memcpy(e->text, head, n);
+	return -1;
+}
+
+int
+err_append(struct err *e, const char *text)
+{
+	size_t n = strlen(e->text);
+
+	snprintf(e->text + n, sizeof(e->text) - n, "%s", text);
 	return -1;
 }

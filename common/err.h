@@ -30,6 +30,9 @@ int err_sys(struct err *, const char *fmt, ...)
 int err_prefix(struct err *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Puts more behind what is there, a remedy. Always returns -1. */
+int err_append(struct err *, const char *text);
+
 /* A checker that sees one file at a time is told what they return. */
 #ifdef __clang_analyzer__
 static inline int
@@ -41,6 +44,7 @@ err_returns(int r)
 #define err_set(...) err_returns(err_set(__VA_ARGS__))
 #define err_sys(...) err_returns(err_sys(__VA_ARGS__))
 #define err_prefix(...) err_returns(err_prefix(__VA_ARGS__))
+#define err_append(...) err_returns(err_append(__VA_ARGS__))
 #endif
 
 #endif

@@ -160,6 +160,10 @@ open_port(struct control *ctl, const struct request *q, struct err *e)
 		binding_free(b);
 		return -1;
 	}
+	if (state_add(ctl->state, b, e) != 0) {
+		receiver_remove(ctl->receiver, b);
+		return err_append(e, "; the port is not opened");
+	}
 	if (ctl->verbose)
 		log_line("%s: listening on %s, receive buffer %zu bytes",
 			 b->name, b->where.text, b->buffer);
@@ -193,13 +197,33 @@ end_views(struct control *ctl, struct binding *b)
 	b->views = NULL;
 }
 
+/* Closed is closed, also if that cannot be written down. */
+static void
+forget(struct client *c, const char *name)
+{
+	struct err e;
+
+	if (state_remove(c->control->state, name, &e) == 0) {
+		reply(c, EXIT_DONE, "port closed\n");
+		return;
+	}
+	err_append(&e, "; the port is closed, but will be open again at the "
+		       "next start");
+	reply(c, EXIT_FAILED, e.text);
+}
+
 static void
 command_close(struct client *c, const struct request *q)
 {
 	struct control *ctl = c->control;
-	struct binding *b = find(c, q->words[0]);
+	struct binding *b = receiver_find(ctl->receiver, q->words[0]);
 
-	if (!b)
+	/* one that could not be opened at the start can be closed too */
+	if (!b && state_has(ctl->state, q->words[0])) {
+		forget(c, q->words[0]);
+		return;
+	}
+	if (!b && !(b = find(c, q->words[0])))
 		return;
 	if (ctl->receiver->stopping) {
 		reply(c, EXIT_FAILED, "it is ending and closes all ports");
@@ -210,7 +234,7 @@ command_close(struct client *c, const struct request *q)
 	receiver_drain(ctl->receiver, b);
 	end_views(ctl, b);
 	receiver_remove(ctl->receiver, b);
-	reply(c, EXIT_DONE, "port closed\n");
+	forget(c, q->words[0]);
 }
 
 static void

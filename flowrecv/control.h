@@ -25,6 +25,7 @@
 #include "common/err.h"
 #include "common/unixsock.h"
 #include "flowrecv/receiver.h"
+#include "flowrecv/state.h"
 
 enum {
 	CONTROL_CLIENTS = 64,
@@ -46,13 +47,14 @@ struct control {
 	struct event *ready, *again;
 	struct client *clients;
 	size_t nclients, nviews;
-	size_t buffer; /* of the ports that it opens */
+	struct state *state; /* what is open is kept there; borrowed */
+	size_t buffer;	     /* of the ports that it opens */
 	bool verbose;
 	struct log_limit log;
 };
 
 /* At PATH; or, if that is NULL, where it can be, or nowhere: PATH is what the
- * user asked for.  Set buffer and verbose before. */
+ * user asked for.  Set state, buffer and verbose before. */
 int control_start(struct control *, struct receiver *, const char *path,
 		  struct err *);
 /* Before the receiver is cleared.  Takes one that is zeroed. */

@@ -13,7 +13,7 @@
 static const char usage[] =
     "usage: flowrecv [-v] [--allow NETWORK,...] [--control PATH]\n"
     "                [--metrics ADDRESS:PORT] [--queue BYTES]\n"
-    "                [--receive-buffer BYTES]\n"
+    "                [--receive-buffer BYTES] [--state DIR]\n"
     "                [NAME=][ADDRESS:]PORT ...\n"
     "       flowrecv [-v] [--name NAME] [--port PORT,...] --read FILE|-\n"
     "       flowrecv [--control PATH] COMMAND\n"
@@ -36,6 +36,8 @@ static const char usage[] =
     "HTTP\n"
     "      --queue BYTES           may wait for a slow reader (256M)\n"
     "      --receive-buffer BYTES  of the kernel, per port (64M)\n"
+    "      --state DIR             keep there what ports are opened, for the\n"
+    "                              next start\n"
     "      --read FILE             take a pcap or pcapng file, - is stdin\n"
     "      --name NAME             binding that a capture's datagrams get\n"
     "      --port PORT,...         only those to these ports\n"
@@ -116,6 +118,7 @@ enum {
 	OPT_PORT,
 	OPT_QUEUE,
 	OPT_READ,
+	OPT_STATE,
 	OPT_BUFFER,
 	OPTIONS
 };
@@ -132,6 +135,7 @@ static const struct option long_options[] = {
     {"queue", required_argument, NULL, OPT_QUEUE},
     {"read", required_argument, NULL, OPT_READ},
     {"receive-buffer", required_argument, NULL, OPT_BUFFER},
+    {"state", required_argument, NULL, OPT_STATE},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -144,7 +148,8 @@ static const unsigned option_modes[OPTIONS] = {
     [OPT_COUNT] = MODE_COMMAND, [OPT_HEX] = MODE_COMMAND,
     [OPT_JSON] = MODE_COMMAND,	[OPT_METRICS] = MODE_PORTS,
     [OPT_NAME] = MODE_CAPTURE,	[OPT_PORT] = MODE_CAPTURE,
-    [OPT_QUEUE] = MODE_PORTS,	[OPT_BUFFER] = MODE_PORTS,
+    [OPT_QUEUE] = MODE_PORTS,	[OPT_STATE] = MODE_PORTS,
+    [OPT_BUFFER] = MODE_PORTS,
 };
 
 static uint64_t
@@ -192,6 +197,9 @@ option_set(struct options *o, int c, char **argv)
 		break;
 	case OPT_READ:
 		o->read = optarg;
+		break;
+	case OPT_STATE:
+		o->state = optarg;
 		break;
 	case OPT_NAME:
 		o->name = optarg;
@@ -242,7 +250,7 @@ check(struct options *o, const bool given[OPTIONS])
 					      "picks of those in it");
 	} else {
 		check_modes(given, MODE_PORTS, "ports to listen on");
-		if (o->nwords == 0 && !o->control)
+		if (o->nwords == 0 && !o->control && !o->state)
 			cli_usage("flowrecv", "a port to listen on, --control "
 					      "PATH to be told of some, or "
 					      "--read FILE");

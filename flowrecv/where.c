@@ -195,7 +195,6 @@ static int
 cannot_bind(const struct where *w, struct err *e)
 {
 	const char *remedy = "";
-	size_t n;
 
 	if (errno == EADDRINUSE) {
 		err_set(e, "%s is in use; to see by whom: ss -ulnp sport = :%u",
@@ -212,9 +211,7 @@ cannot_bind(const struct where *w, struct err *e)
 			 "CAP_NET_BIND_SERVICE";
 	else if (e->code == ENODEV || e->code == EINVAL)
 		remedy = "; say on which interface: [ADDRESS%INTERFACE]:PORT";
-	n = strlen(e->text);
-	snprintf(e->text + n, sizeof(e->text) - n, "%s", remedy);
-	return -1;
+	return err_append(e, remedy);
 }
 
 int

@@ -92,7 +92,7 @@ class Receiver:
             self.process = subprocess.Popen(
                 [*prefix, tap.program("flowrecv"), "-v", *map(str, args)],
                 stdout=out if stdout is None else stdout, stderr=err, env=env)
-        netflow.wait_for(lambda: self.said().count(" listening on ") == wanted or
+        netflow.wait_for(lambda: self.said().count(" listening on ") >= wanted or
                    self.process.poll() is not None, "ports to open")
 
     def __enter__(self):
