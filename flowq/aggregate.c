@@ -715,7 +715,7 @@ aggregate_bind(struct binder *b, const char *name, const struct expr *call,
  * looked at once for all of them.
  */
 
-enum { MANY = 4 };
+enum { MANY = 4, AHEAD = 32 };
 
 struct many {
 	bool mark, count;
@@ -761,6 +761,9 @@ many_add(const struct agg_rows *r, const struct many *m, bool count,
 	for (uint32_t i = 0; i < r->n; i++) {
 		char *e = r->base + r->stride * r->index[i];
 
+		if (i + AHEAD < r->n)
+			__builtin_prefetch(
+			    r->base + r->stride * r->index[i + AHEAD], 1);
 		if (m->mark)
 			put64(e, (uint64_t)r->index[i] + 1);
 		if (count)
@@ -818,6 +821,13 @@ aggregate_add(const struct agg *aggs, size_t n, const struct agg_rows *r,
 	return 0;
 }
 
+bool
+aggregate_is_number(const struct agg *a)
+{
+	return a->ops == &count_ops ||
+	       (a->ops == &sum_ops && a->arg->type == TYPE_UINT);
+}
+
 /* Whether all states are one number that is added. */
 static bool
 all_numbers(const struct agg *aggs, size_t n)
@@ -837,7 +847,8 @@ aggregate_merge(const struct agg *aggs, size_t n, const struct agg_rows *r,
 
 	for (uint32_t i = 0; i < r->n; i++) {
 		char *to = r->base + r->stride * r->index[i];
-		const char *e = from + r->stride * from_index[i];
+		const char *e =
+		    from + r->stride * (from_index ? from_index[i] : i);
 
 		if (r->mark)
 			put64(to, (uint64_t)r->index[i] + 1);

@@ -61,9 +61,12 @@ int aggregate_bind(struct binder *, const char *name, const struct expr *call,
 int aggregate_add(const struct agg *, size_t n, const struct agg_rows *,
 		  const struct vec *vecs);
 
+/* Whether it is a count of rows or a sum of unsigned values. */
+bool aggregate_is_number(const struct agg *);
+
 /*
- * Adds states: row i is the entry at FROM + stride * FROM_INDEX[i], whose
- * states lie as they do in those that they are added to.
+ * Adds states: row i is the entry at FROM + stride * FROM_INDEX[i] (NULL: i),
+ * whose states lie as they do in those that they are added to.
  */
 void aggregate_merge(const struct agg *, size_t n, const struct agg_rows *,
 		     const char *from, const uint32_t *from_index);

@@ -2,15 +2,13 @@
 #include "flowq/group.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 typedef unsigned __int128 u128;
 
 enum {
-	LARGE = 4 << 20, /* bytes of a table that gets memory of its own */
-	PREFETCH = 12,
+	FIRST = 1024, /* entries there is room for at first */
+	PREFETCH = 8,
 };
 
 static inline uint64_t
@@ -116,6 +114,36 @@ key_bits(struct group_key *k, const struct source *src)
 	return bits_of(span);
 }
 
+/* How rows are packed, if all aggregates are counts and sums of unsigned
+ * values. */
+static void
+plan_rows(struct group_plan *p, const struct source *src)
+{
+	static const scale_t narrow = SCALE_ZERO + UINT32_MAX;
+	size_t size = p->key_size;
+
+	p->row_size = p->nargs = 0;
+	if (p->mode == GROUP_BYTES || p->naggs > GROUP_ARGS_MAX)
+		return;
+	for (size_t i = 0; i < p->naggs; i++) {
+		const struct node *nd = p->aggs[i].arg;
+		struct group_arg *a = &p->args[p->nargs];
+		const struct source_field *f;
+
+		if (!aggregate_is_number(&p->aggs[i]))
+			return;
+		if (!nd)
+			continue;
+		f = nd->kind == NODE_FIELD ? &src->fields[nd->slot] : NULL;
+		*a = (struct group_arg){i, size, true};
+		if (f && f->bounded && f->bounds.hi <= narrow)
+			a->wide = false;
+		size += a->wide ? 8 : 4;
+		p->nargs++;
+	}
+	p->row_size = (size + 7) & ~(size_t)7;
+}
+
 void
 group_plan_init(struct group_plan *p, const struct source *src)
 {
@@ -124,16 +152,16 @@ group_plan_init(struct group_plan *p, const struct source *src)
 	for (size_t i = p->nkeys; i-- > 0;) {
 		struct group_key *k = &p->keys[i];
 
-		k->shift = bits;
 		k->bits = key_bits(k, src);
+		k->shift = k->bits ? bits : 0;
 		bits += k->bits;
 		if (bits > 1000)
 			bits = 1000;
 	}
 	p->bits = bits;
 	p->mode = bits <= 16	? GROUP_DENSE
-		  : bits <= 63	? GROUP_64
-		  : bits <= 127 ? GROUP_128
+		  : bits <= 64	? GROUP_64
+		  : bits <= 128 ? GROUP_128
 				: GROUP_BYTES;
 	p->key_size = p->mode == GROUP_BYTES ? 24
 		      : p->mode == GROUP_128 ? 16
@@ -143,230 +171,238 @@ group_plan_init(struct group_plan *p, const struct source *src)
 		p->aggs[i].offset = p->stride;
 		p->stride += p->aggs[i].ops->size;
 	}
+	plan_rows(p, src);
 }
 
 /*
  * Tables.
  */
 
-/*
- * Zeroed memory.  Large tables are hit all over: huge pages spare most TLB
- * misses.  They are had at once, for a page that is read before it is written
- * is mapped twice, and the second time interrupts the other cores.
- */
-static char *
-table_memory(size_t bytes)
+static int
+no_room(size_t entries, struct err *err)
 {
-	char *p;
-
-	if (bytes < LARGE)
-		return calloc(1, bytes);
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	madvise(p, bytes, MADV_HUGEPAGE);
-	madvise(p, bytes, MADV_POPULATE_WRITE);
-	return p;
-}
-
-static size_t
-table_bytes(const struct group_table *t)
-{
-	return (t->mask + 1) * t->plan->stride;
+	return err_set(err, "out of memory for %zu groups", entries);
 }
 
 int
 group_table_init(struct group_table *t, const struct group_plan *plan,
-		 size_t entries, struct err *err)
+		 struct err *err)
 {
-	if (plan->mode == GROUP_DENSE)
-		entries = (size_t)1 << plan->bits;
-	*t = (struct group_table){.plan = plan, .mask = entries - 1};
-	if (entries > SIZE_MAX / plan->stride / 2)
-		return err_set(err, "out of memory for %zu groups", entries);
-	t->entries = table_memory(entries * plan->stride);
-	if (!t->entries)
-		return err_set(err, "out of memory for %zu groups", entries);
+	*t = (struct group_table){.plan = plan};
+	if (plan->mode != GROUP_DENSE)
+		return 0;
+	t->cap = (size_t)1 << plan->bits;
+	if (memory_grow(&t->entries_memory, t->cap * plan->stride))
+		return no_room(t->cap, err);
+	t->entries = t->entries_memory.p;
 	return 0;
 }
 
 void
 group_table_clear(struct group_table *t)
 {
-	if (t->entries && table_bytes(t) >= LARGE)
-		munmap(t->entries, table_bytes(t));
-	else
-		free(t->entries);
+	memory_free(&t->slots_memory);
+	memory_free(&t->entries_memory);
 	*t = (struct group_table){0};
 }
 
-size_t
-group_table_count(const struct group_table *t)
+void
+group_table_reset(struct group_table *t)
 {
-	size_t n = 0;
+	if (t->slots)
+		memset(t->slots, 0, (t->mask + 1) * sizeof(*t->slots));
+	t->count = 0;
+}
 
-	if (!t->entries || t->plan->mode != GROUP_DENSE)
-		return t->count;
-	for (size_t i = 0; i <= t->mask; i++)
-		n += get64(t->entries + i * t->plan->stride) != 0;
-	return n;
+static uint64_t
+key_hash(enum group_mode mode, const char *key)
+{
+	u128 k;
+
+	switch (mode) {
+	case GROUP_BYTES:
+		return get64(key);
+	case GROUP_128:
+		memcpy(&k, key, sizeof k);
+		return mix128(k);
+	default:
+		return mix(get64(key));
+	}
 }
 
 uint64_t
 group_hash(const struct group_plan *p, const char *entry)
 {
-	u128 k;
+	return key_hash(p->mode, entry);
+}
 
-	switch (p->mode) {
-	case GROUP_BYTES:
-		return get64(entry);
-	case GROUP_128:
-		memcpy(&k, entry, sizeof k);
-		return mix128(k);
-	default:
-		return mix(get64(entry));
+/* Slots for as many entries as there is room for, twice over. */
+static int
+make_slots(struct group_table *t, size_t slots)
+{
+	size_t stride = t->plan->stride;
+	struct memory m = {0};
+	uint32_t *p;
+
+	if (memory_grow(&m, slots * sizeof(*p)))
+		return -1;
+	memory_free(&t->slots_memory);
+	t->slots_memory = m;
+	t->slots = p = (uint32_t *)m.p;
+	t->mask = slots - 1;
+	for (size_t i = 0; i < t->count; i++) {
+		size_t at = group_hash(t->plan, t->entries + i * stride);
+
+		for (at &= t->mask; p[at];)
+			at = (at + 1) & t->mask;
+		p[at] = (uint32_t)i + 1;
 	}
+	return 0;
 }
 
-bool
-group_used(const struct group_plan *p, const char *entry)
+int
+group_table_room(struct group_table *t, size_t n, struct err *err)
 {
-	if (p->mode == GROUP_128)
-		return get64(entry) | get64(entry + 8);
-	return get64(entry) != 0;
+	size_t cap = t->cap ? t->cap : FIRST, stride = t->plan->stride;
+
+	if (t->plan->mode == GROUP_DENSE || t->count + n <= t->cap)
+		return 0;
+	while (cap < t->count + n)
+		cap *= 2;
+	if (cap > UINT32_MAX / 2 || cap > SIZE_MAX / stride ||
+	    memory_grow(&t->entries_memory, cap * stride))
+		return no_room(cap, err);
+	t->entries = t->entries_memory.p;
+	if (make_slots(t, 2 * cap))
+		return no_room(cap, err);
+	t->cap = cap;
+	return 0;
 }
 
-static inline void
-prefetch(const struct group_table *t, uint64_t hash)
+size_t
+group_table_bytes(const struct group_plan *p, size_t entries)
 {
-	__builtin_prefetch(t->entries + (hash & t->mask) * t->plan->stride, 1);
+	return entries * (p->stride + 2 * sizeof(uint32_t));
 }
 
-void
-group_prefetch(const struct group_table *t, const char *from)
-{
-	prefetch(t, group_hash(t->plan, from));
-}
-
-static inline size_t
-find64(struct group_table *t, uint64_t key, uint64_t hash)
-{
-	size_t i = hash & t->mask;
-
-	for (;; i = (i + 1) & t->mask) {
-		char *e = t->entries + i * t->plan->stride;
-		uint64_t k = get64(e);
-
-		if (k == key)
-			return i;
-		if (!k) {
-			put64(e, key);
-			t->count++;
-			return i;
-		}
-	}
-}
-
-static inline size_t
-find128(struct group_table *t, u128 key, uint64_t hash)
-{
-	size_t i = hash & t->mask;
-
-	for (;; i = (i + 1) & t->mask) {
-		char *e = t->entries + i * t->plan->stride;
-		u128 k;
-
-		memcpy(&k, e, sizeof k);
-		if (k == key)
-			return i;
-		if (!k) {
-			memcpy(e, &key, sizeof key);
-			t->count++;
-			return i;
-		}
-	}
-}
-
+/* {hash, where they are, length} of keys that are strings of bytes. */
 struct bytes_key {
 	uint64_t hash;
 	const uint8_t *p;
 	uint64_t len;
 };
 
-static inline size_t
-find_bytes(struct group_table *t, const struct bytes_key *key)
+static inline bool
+is_key(enum group_mode mode, const char *entry, const char *key)
 {
-	size_t i = key->hash & t->mask;
+	struct bytes_key a, b;
 
-	for (;; i = (i + 1) & t->mask) {
-		char *e = t->entries + i * t->plan->stride;
-		struct bytes_key k;
-
-		memcpy(&k, e, sizeof k);
-		if (k.hash == key->hash && k.len == key->len &&
-		    !memcmp(k.p, key->p, k.len))
-			return i;
-		if (!k.hash) {
-			memcpy(e, key, sizeof *key);
-			t->count++;
-			return i;
-		}
+	switch (mode) {
+	case GROUP_BYTES:
+		memcpy(&a, entry, sizeof a);
+		memcpy(&b, key, sizeof b);
+		return a.hash == b.hash && a.len == b.len &&
+		       !memcmp(a.p, b.p, a.len);
+	case GROUP_128:
+		return get64(entry) == get64(key) &&
+		       get64(entry + 8) == get64(key + 8);
+	default:
+		return get64(entry) == get64(key);
 	}
 }
 
-char *
-group_entry(struct group_table *t, const char *from)
+static inline void
+put_new(struct group_table *t, size_t slot, const char *key)
 {
-	struct bytes_key key;
-	u128 wide;
-	size_t i;
+	size_t size = t->plan->key_size, stride = t->plan->stride;
+	char *e = t->entries + t->count * stride;
 
+	for (size_t i = 0; i < size; i += 8)
+		put64(e + i, get64(key + i));
+	for (size_t i = size; i < stride; i += 8)
+		put64(e + i, 0);
+	t->slots[slot] = (uint32_t)++t->count;
+}
+
+static inline uint32_t
+find(struct group_table *t, enum group_mode mode, const char *key,
+     uint64_t hash)
+{
+	size_t slot = hash & t->mask;
+	uint32_t e;
+
+	while ((e = t->slots[slot]) != 0) {
+		if (is_key(mode, t->entries + (e - 1) * t->plan->stride, key))
+			return e - 1;
+		slot = (slot + 1) & t->mask;
+	}
+	put_new(t, slot, key);
+	return (uint32_t)t->count - 1;
+}
+
+static inline __attribute__((always_inline)) void
+find_all(struct group_table *t, enum group_mode mode,
+	 const struct group_keys *k, uint32_t *index)
+{
+	size_t stride = t->plan->stride;
+
+	for (uint32_t i = 0; i < k->n; i++) {
+		uint32_t e;
+
+		if (i + 2 * PREFETCH < k->n)
+			__builtin_prefetch(
+			    t->slots + (k->hash[i + 2 * PREFETCH] & t->mask));
+		if (i + PREFETCH < k->n) {
+			e = t->slots[k->hash[i + PREFETCH] & t->mask];
+			__builtin_prefetch(t->entries + e * stride - stride, 1);
+		}
+		index[i] = find(t, mode, k->keys + i * k->stride, k->hash[i]);
+	}
+}
+
+void
+group_find(struct group_table *t, const struct group_keys *k, uint32_t *index)
+{
 	switch (t->plan->mode) {
-	case GROUP_DENSE:
-		i = get64(from) - 1;
-		put64(t->entries + i * t->plan->stride, i + 1);
-		break;
-	case GROUP_64:
-		i = find64(t, get64(from), mix(get64(from)));
+	case GROUP_BYTES:
+		find_all(t, GROUP_BYTES, k, index);
 		break;
 	case GROUP_128:
-		memcpy(&wide, from, sizeof wide);
-		i = find128(t, wide, mix128(wide));
+		find_all(t, GROUP_128, k, index);
+		break;
+	case GROUP_64:
+		find_all(t, GROUP_64, k, index);
 		break;
 	default:
-		memcpy(&key, from, sizeof key);
-		i = find_bytes(t, &key);
+		for (uint32_t i = 0; i < k->n; i++)
+			index[i] = (uint32_t)get64(k->keys + i * k->stride);
 	}
-	return t->entries + i * t->plan->stride;
 }
 
-size_t
-group_table_next(const struct group_table *t)
+void
+group_hashes(const struct group_plan *p, const char *entries, size_t stride,
+	     uint32_t n, uint64_t *hash)
 {
-	size_t entries = t->mask + 1;
-
-	return entries * t->plan->stride < LARGE ? 4 * entries : 2 * entries;
+	for (uint32_t i = 0; i < n; i++)
+		hash[i] = key_hash(p->mode, entries + i * stride);
 }
 
-int
-group_table_grow(struct group_table *t, struct err *err)
+void
+group_table_pack(struct group_table *t)
 {
-	struct group_table big;
-	size_t stride = t->plan->stride, key = t->plan->key_size;
+	size_t stride = t->plan->stride, n = 0;
 
-	if (group_table_init(&big, t->plan, group_table_next(t), err))
-		return -1;
-	for (size_t i = 0; i <= t->mask; i++) {
-		const char *e = t->entries + i * stride;
+	if (t->plan->mode != GROUP_DENSE || !t->entries)
+		return;
+	for (size_t i = 0; i < t->cap; i++) {
+		char *from = t->entries + i * stride;
 
-		if (group_used(t->plan, e))
-			memcpy(group_entry(&big, e) + key, e + key,
-			       stride - key);
+		if (!get64(from))
+			continue;
+		memmove(t->entries + n * stride, from, stride);
+		put64(t->entries + n++ * stride, i);
 	}
-	group_table_clear(t);
-	*t = big;
-	return 0;
+	t->count = n;
 }
 
 /*
@@ -394,14 +430,13 @@ scale_at(const struct vec *v, uint32_t i, scale_t base)
 	}
 }
 
-/* A value out of the bounds that the headers promise. */
-static int
-out_of_bounds(const struct group_key *k, struct err *err)
+int
+group_out_of_bounds(const char *name, struct err *err)
 {
 	return err_set(err,
 		       "%s: a block holds values outside its header's bounds; "
 		       "flowstore check says which",
-		       k->name);
+		       name);
 }
 
 /* Parts of values that are 64 bits wide, whose scale is theirs but for BASE:
@@ -422,27 +457,20 @@ pack_plain(const struct group_key *k, const uint64_t *in, uint64_t base,
 	return any;
 }
 
-static uint64_t
-pack_any(const struct group_key *k, const struct vec *v, uint64_t base,
-	 uint32_t n, uint64_t *keys)
+/* The same of any values: whether one is out of bounds. */
+static bool
+pack_any(const struct group_key *k, const struct vec *v, uint32_t n,
+	 uint64_t *keys)
 {
-	uint64_t any = 0;
+	bool over = false;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint64_t part = 0;
+		scale_t part = VEC_NULL(*v, i) ? 0 : scale_at(v, i, k->base);
 
-		if (v->type == TYPE_BOOL)
-			part = VEC_AT(*v, uint8_t, i) - base;
-		else if (v->type == TYPE_IP)
-			part = (uint64_t)(VEC_AT(*v, u128, i) - k->base);
-		else
-			part = VEC_AT(*v, uint64_t, i) - base;
-		if (VEC_NULL(*v, i))
-			part = 0;
-		any |= part;
-		keys[i] += part << k->shift;
+		over |= k->bits < 128 && part >> k->bits;
+		keys[i] += (uint64_t)part << k->shift;
 	}
-	return any;
+	return over;
 }
 
 /* Adds one part to keys of 64 bits: the usual widths. */
@@ -451,33 +479,36 @@ pack64(const struct group_key *k, const struct vec *v, uint32_t n,
        uint64_t *keys, struct err *err)
 {
 	uint64_t base = (uint64_t)k->base, any;
-	uint64_t limit =
-	    k->bits < 64 ? (UINT64_C(1) << k->bits) - 1 : UINT64_MAX;
+	bool over;
 
 	/* Scales agree modulo 2^64, IPv4's 0xffff apart. */
 	if (v->type == TYPE_IPV4)
 		base = (uint64_t)(k->base - SCALE_IPV4);
 	if (v->null || v->constant || v->type == TYPE_BOOL ||
-	    v->type == TYPE_IP)
-		any = pack_any(k, v, base, n, keys);
-	else
+	    v->type == TYPE_IP) {
+		over = pack_any(k, v, n, keys);
+	} else {
 		any = pack_plain(k, v->data, base, n, keys);
-	return any & ~limit ? out_of_bounds(k, err) : 0;
+		over = k->bits < 64 && any >> k->bits;
+	}
+	return over ? group_out_of_bounds(k->name, err) : 0;
 }
 
 static int
 pack128(const struct group_key *k, const struct vec *v, uint32_t n, u128 *keys,
 	struct err *err)
 {
-	scale_t over = 0, limit = ((scale_t)1 << k->bits) - 1;
+	scale_t over = 0, limit = ~(scale_t)0;
 
+	if (k->bits < 128)
+		limit = ((scale_t)1 << k->bits) - 1;
 	for (uint32_t i = 0; i < n; i++) {
 		scale_t part = VEC_NULL(*v, i) ? 0 : scale_at(v, i, k->base);
 
 		over |= part & ~limit;
 		keys[i] += part << k->shift;
 	}
-	return over ? out_of_bounds(k, err) : 0;
+	return over ? group_out_of_bounds(k->name, err) : 0;
 }
 
 /* {null byte, then the value: strings as u32 length and bytes} of each part */
@@ -529,87 +560,61 @@ bytes_put(const struct group_plan *p, const struct vec *vecs, uint32_t i,
 }
 
 static int
-group_bytes(struct group_table *t, struct view *v, const struct vec *vecs,
-	    struct arena *keep, uint32_t *index)
+keys_bytes(const struct group_plan *p, struct view *v, const struct vec *vecs,
+	   struct bytes_key *keys)
 {
-	uint32_t n = v->eval.n;
+	for (uint32_t i = 0; i < v->eval.n; i++) {
+		size_t len = bytes_size(p, vecs, i);
+		uint8_t *at = arena_bytes(&v->arena, len);
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct bytes_key key;
-		size_t before = t->count;
-		uint8_t *p;
-
-		key.len = bytes_size(t->plan, vecs, i);
-		p = arena_bytes(&v->arena, key.len);
-		if (!p)
+		if (!at)
 			return eval_oom(&v->eval);
-		bytes_put(t->plan, vecs, i, p);
-		key.p = p;
-		key.hash = mix_bytes(p, key.len);
-		index[i] = (uint32_t)find_bytes(t, &key);
-		if (t->count == before)
-			continue;
-		key.p = (uint8_t *)arena_strndup(keep, (char *)p, key.len);
-		if (!key.p)
-			return eval_oom(&v->eval);
-		memcpy(t->entries + index[i] * t->plan->stride, &key,
-		       sizeof key);
+		bytes_put(p, vecs, i, at);
+		keys[i] = (struct bytes_key){mix_bytes(at, len), at, len};
 	}
 	return 0;
 }
 
 static int
-group_64(struct group_table *t, struct view *v, const struct vec *vecs,
-	 uint32_t *index)
+keys_64(const struct group_plan *p, struct view *v, const struct vec *vecs,
+	uint64_t *keys)
 {
-	uint32_t n = v->eval.n;
-	uint64_t *keys = arena_alloc(&v->arena, n * sizeof(*keys) + 1);
-	uint64_t *hash = arena_alloc(&v->arena, n * sizeof(*hash) + 1);
-
-	if (!keys || !hash)
-		return eval_oom(&v->eval);
-	for (uint32_t i = 0; i < n; i++)
-		keys[i] = 1;
-	for (size_t k = 0; k < t->plan->nkeys; k++)
-		if (pack64(&t->plan->keys[k], &vecs[k], n, keys, v->err))
+	memset(keys, 0, v->eval.n * sizeof(*keys));
+	for (size_t k = 0; k < p->nkeys; k++)
+		if (pack64(&p->keys[k], &vecs[k], v->eval.n, keys, v->err))
 			return -1;
-	if (t->plan->mode == GROUP_DENSE) {
-		for (uint32_t i = 0; i < n; i++)
-			index[i] = (uint32_t)keys[i] - 1;
-		return 0;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		hash[i] = mix(keys[i]);
-	for (uint32_t i = 0; i < n; i++) {
-		if (i + PREFETCH < n)
-			prefetch(t, hash[i + PREFETCH]);
-		index[i] = (uint32_t)find64(t, keys[i], hash[i]);
-	}
 	return 0;
 }
 
+/* Half words apart, where a part lies in one of them. */
 static int
-group_128(struct group_table *t, struct view *v, const struct vec *vecs,
-	  uint32_t *index)
+keys_128(const struct group_plan *p, struct view *v, const struct vec *vecs,
+	 u128 *keys)
 {
 	uint32_t n = v->eval.n;
-	u128 *keys = arena_alloc(&v->arena, n * sizeof(*keys) + 1);
-	uint64_t *hash = arena_alloc(&v->arena, n * sizeof(*hash) + 1);
+	uint64_t *half[2];
 
-	if (!keys || !hash)
-		return eval_oom(&v->eval);
-	for (uint32_t i = 0; i < n; i++)
-		keys[i] = 1;
-	for (size_t k = 0; k < t->plan->nkeys; k++)
-		if (pack128(&t->plan->keys[k], &vecs[k], n, keys, v->err))
-			return -1;
-	for (uint32_t i = 0; i < n; i++)
-		hash[i] = mix128(keys[i]);
-	for (uint32_t i = 0; i < n; i++) {
-		if (i + PREFETCH < n)
-			prefetch(t, hash[i + PREFETCH]);
-		index[i] = (uint32_t)find128(t, keys[i], hash[i]);
+	for (int h = 0; h < 2; h++) {
+		half[h] = arena_zalloc(&v->arena, n * sizeof(**half) + 1);
+		if (!half[h])
+			return eval_oom(&v->eval);
 	}
+	memset(keys, 0, n * sizeof(*keys));
+	for (size_t k = 0; k < p->nkeys; k++) {
+		struct group_key key = p->keys[k];
+		unsigned word = key.shift / 64;
+		int rc;
+
+		key.shift %= 64;
+		if (key.shift + key.bits <= 64)
+			rc = pack64(&key, &vecs[k], n, half[word], v->err);
+		else
+			rc = pack128(&p->keys[k], &vecs[k], n, keys, v->err);
+		if (rc)
+			return -1;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] += (u128)half[1][i] << 64 | half[0][i];
 	return 0;
 }
 
@@ -636,26 +641,64 @@ unite_reals(struct view *v, struct vec *x)
 }
 
 int
+group_keys(const struct group_plan *p, struct view *v, struct group_keys *out)
+{
+	uint32_t n = v->eval.n;
+	struct vec *vecs =
+	    arena_alloc(&v->arena, (p->nkeys + 1) * sizeof(*vecs));
+	uint64_t *hash = arena_alloc(&v->arena, n * sizeof(*hash) + 1);
+	void *keys = arena_alloc(&v->arena, n * p->key_size + 1);
+	int rc;
+
+	if (!vecs || !hash || !keys)
+		return eval_oom(&v->eval);
+	for (size_t k = 0; k < p->nkeys; k++)
+		if (view_eval(v, p->keys[k].node, &vecs[k]) ||
+		    unite_reals(v, &vecs[k]))
+			return -1;
+	if (p->mode == GROUP_BYTES)
+		rc = keys_bytes(p, v, vecs, keys);
+	else if (p->mode == GROUP_128)
+		rc = keys_128(p, v, vecs, keys);
+	else
+		rc = keys_64(p, v, vecs, keys);
+	*out = (struct group_keys){n, keys, p->key_size, hash};
+	if (rc == 0 && p->mode != GROUP_DENSE)
+		group_hashes(p, keys, p->key_size, n, hash);
+	return rc;
+}
+
+/* Byte keys of entries from FROM on, which are new, move to KEEP. */
+static int
+keep_keys(struct group_table *t, size_t from, struct arena *keep)
+{
+	for (size_t i = from; i < t->count; i++) {
+		char *e = t->entries + i * t->plan->stride;
+		struct bytes_key key;
+
+		memcpy(&key, e, sizeof key);
+		key.p = (uint8_t *)arena_strndup(keep, (const char *)key.p,
+						 key.len);
+		if (!key.p)
+			return -1;
+		memcpy(e, &key, sizeof key);
+	}
+	return 0;
+}
+
+int
 group_rows(struct group_table *t, struct view *v, struct arena *keep,
 	   uint32_t *index)
 {
-	struct vec *vecs =
-	    arena_alloc(&v->arena, (t->plan->nkeys + 1) * sizeof(*vecs));
+	size_t before = t->count;
+	struct group_keys keys;
 
-	if (!vecs)
+	if (group_keys(t->plan, v, &keys))
+		return -1;
+	group_find(t, &keys, index);
+	if (t->plan->mode == GROUP_BYTES && keep_keys(t, before, keep))
 		return eval_oom(&v->eval);
-	for (size_t k = 0; k < t->plan->nkeys; k++)
-		if (view_eval(v, t->plan->keys[k].node, &vecs[k]) ||
-		    unite_reals(v, &vecs[k]))
-			return -1;
-	switch (t->plan->mode) {
-	case GROUP_BYTES:
-		return group_bytes(t, v, vecs, keep, index);
-	case GROUP_128:
-		return group_128(t, v, vecs, index);
-	default:
-		return group_64(t, v, vecs, index);
-	}
+	return 0;
 }
 
 /*
@@ -715,7 +758,9 @@ decode_packed(const struct group_plan *p, size_t k, const char *entry,
 
 	if (p->mode == GROUP_128)
 		memcpy(&packed, entry, sizeof packed);
-	v = (packed - 1) >> key->shift & (((scale_t)1 << key->bits) - 1);
+	v = packed >> key->shift;
+	if (key->bits < 128)
+		v &= ((scale_t)1 << key->bits) - 1;
 	memset(out, 0, expr_type_size(key->node->type));
 	if (key->node->nullable && v == 0)
 		return false;
@@ -739,7 +784,7 @@ decode_packed(const struct group_plan *p, size_t k, const char *entry,
 }
 
 int
-group_decode(const struct group_plan *p, size_t k, char *const *entries,
+group_decode(const struct group_plan *p, size_t k, const char *entries,
 	     struct eval *e, struct vec *out)
 {
 	enum expr_type t = p->keys[k].node->type;
@@ -750,11 +795,12 @@ group_decode(const struct group_plan *p, size_t k, char *const *entries,
 	if (!data || !null)
 		return eval_oom(e);
 	for (uint32_t i = 0; i < e->n; i++) {
+		const char *entry = entries + i * p->stride;
 		char *at = data + size * i;
 
 		null[i] = p->mode == GROUP_BYTES
-			      ? !decode_bytes(p, k, entries[i], at)
-			      : !decode_packed(p, k, entries[i], at);
+			      ? !decode_bytes(p, k, entry, at)
+			      : !decode_packed(p, k, entry, at);
 		any |= null[i];
 	}
 	*out = (struct vec){t, false, any ? null : NULL, data};

@@ -5,19 +5,24 @@
  *
  * A key is packed by value: an integer of any width, and an IPv4 address inside
  * an IPv6 column, give the same bits.  Where all parts are on a scale (see
- * range.h) and their bounds together take at most 16, 63 or 127 bits, the key
- * is one integer, stored plus one so that zero is an empty entry; else it is a
- * string of bytes outside the entry.
+ * range.h) and their bounds together take at most 16, 64 or 128 bits, the key
+ * is one integer; else it is a string of bytes outside the entry.
+ *
+ * Entries lie one after another in the order in which they were made, found by
+ * way of slots that are four bytes each: what is hit all over is small, and
+ * nothing that is not in use takes memory.
  */
 #ifndef FLOWQ_GROUP_H
 #define FLOWQ_GROUP_H
 
 #include "common/eval.h"
 #include "flowq/aggregate.h"
+#include "flowq/memory.h"
 #include "flowq/view.h"
 
 enum group_mode {
-	GROUP_DENSE, /* the key is the index */
+	GROUP_DENSE, /* the key is the index; unused entries begin with 0, used
+			ones with the index + 1, until group_table_pack */
 	GROUP_64,
 	GROUP_128,
 	GROUP_BYTES, /* {u64 hash, pointer, u64 length} */
@@ -30,6 +35,14 @@ struct group_key {
 	unsigned bits, shift;
 };
 
+enum { GROUP_ARGS_MAX = 8 };
+
+/* What an aggregate is of, in a row that was packed. */
+struct group_arg {
+	size_t agg, at;
+	bool wide; /* 8 bytes, not 4 */
+};
+
 struct group_plan {
 	size_t nkeys, naggs;
 	struct group_key *keys;
@@ -37,6 +50,10 @@ struct group_plan {
 	enum group_mode mode;
 	unsigned bits;
 	size_t key_size, stride; /* of an entry */
+	/* Rows as they are packed, the key first: 0 if they can not be. */
+	size_t row_size;
+	size_t nargs;
+	struct group_arg args[GROUP_ARGS_MAX];
 };
 
 /* Chooses mode, widths and offsets. Keys and aggregates are bound. */
@@ -44,50 +61,57 @@ void group_plan_init(struct group_plan *, const struct source *);
 
 struct group_table {
 	const struct group_plan *plan;
-	char *entries; /* plan->stride each; zeroed key: empty */
-	size_t mask;   /* entries - 1 */
-	size_t count;  /* of used ones; not of GROUP_DENSE */
+	uint32_t *slots; /* number of an entry + 1, or 0 */
+	size_t mask;	 /* slots - 1 */
+	char *entries;	 /* plan->stride each */
+	struct memory slots_memory, entries_memory;
+	size_t count; /* of entries in use; not of GROUP_DENSE */
+	size_t cap;   /* of entries there is room for */
 };
 
-/* ENTRIES: a power of two; ignored by GROUP_DENSE. */
 int group_table_init(struct group_table *, const struct group_plan *,
-		     size_t entries, struct err *);
+		     struct err *);
 void group_table_clear(struct group_table *);
-/* More entries, and how many those will be. */
-int group_table_grow(struct group_table *, struct err *);
-size_t group_table_next(const struct group_table *);
-/* Used entries. */
-size_t group_table_count(const struct group_table *);
+/* Empties it and keeps the memory; not of GROUP_DENSE. */
+void group_table_reset(struct group_table *);
+/* Room for N entries more. */
+int group_table_room(struct group_table *, size_t n, struct err *);
+/* Memory of a table that has room for so many. */
+size_t group_table_bytes(const struct group_plan *, size_t entries);
+/* The last thing that happens to a table: entries in use lie one after
+ * another, count of them. */
+void group_table_pack(struct group_table *);
 
-/* Whether N more groups leave it so empty that they are found soon. */
-static inline bool
-group_table_fits(const struct group_table *t, size_t n)
-{
-	return t->plan->mode == GROUP_DENSE ||
-	       (t->count + n) * 8 <= (t->mask + 1) * 5;
-}
+/* Keys of N rows or records: at KEYS, each STRIDE bytes after the last. */
+struct group_keys {
+	uint32_t n;
+	const char *keys;
+	size_t stride;
+	const uint64_t *hash; /* not of GROUP_DENSE */
+};
 
-/*
- * The entry of each row of the view's window, made if there is none: there
- * must be room.  Byte keys of new groups go to KEEP.  Entries of GROUP_DENSE
- * are made by who marks them: see agg_rows.
- */
+/* A value of what is called NAME is out of the bounds that headers promise. */
+int group_out_of_bounds(const char *name, struct err *);
+
+/* Keys of the view's window, in its arena. */
+int group_keys(const struct group_plan *, struct view *, struct group_keys *);
+/* Hashes of keys that begin entries or records: the top bits spread them over
+ * partitions. */
+void group_hashes(const struct group_plan *, const char *entries, size_t stride,
+		  uint32_t n, uint64_t *hash);
+uint64_t group_hash(const struct group_plan *, const char *entry);
+
+/* Numbers of the entries with these keys, made if there are none: there must be
+ * room.  Entries of GROUP_DENSE are made by who marks them: see agg_rows. */
+void group_find(struct group_table *, const struct group_keys *,
+		uint32_t *index);
+/* The same for the rows of the view's window.  Byte keys of new groups go to
+ * KEEP. */
 int group_rows(struct group_table *, struct view *, struct arena *keep,
 	       uint32_t *index);
 
-/* The entry with the same key as FROM, an entry of another table; its states
- * are zero if it is new. */
-char *group_entry(struct group_table *, const char *from);
-
-/* Gets that entry's place on its way into the cache. */
-void group_prefetch(const struct group_table *, const char *from);
-
-/* Of an occupied entry; its top bits spread entries over partitions. */
-uint64_t group_hash(const struct group_plan *, const char *entry);
-bool group_used(const struct group_plan *, const char *entry);
-
-/* Key K of the entries, as a vector of N values of the key's type. */
-int group_decode(const struct group_plan *, size_t k, char *const *entries,
+/* Key K of E->n entries that lie one after another. */
+int group_decode(const struct group_plan *, size_t k, const char *entries,
 		 struct eval *, struct vec *out);
 
 #endif

@@ -1,39 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowq/stats.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "flowq/grouping.h"
 #include "flowq/rowset.h"
 
 enum {
-	PARTITION_BITS = 10,
-	PARTITIONS = 1 << PARTITION_BITS,
-	PART_FIRST = 1 << 10,	 /* entries of a partition's table, at first */
-	TABLE_LARGE = 128 << 20, /* bytes up to which a table grows at first */
-	TABLE_SMALL = 1 << 20,	 /* and after it moved out */
-	RUN_BYTES = 8 << 10,
-	PREFETCH = 8,
-	FEW_GROUPS = 1 << 15, /* that one thread merges by itself */
-};
-
-/* Entries that moved out, in pieces. */
-struct run {
-	struct run *next;
-	size_t n; /* entries */
-	char entries[];
+	FEW_GROUPS = 1 << 20, /* that one thread merges by itself */
+	RESULT_ROWS = 1 << 16,
 };
 
 struct local {
-	struct group_table table;
-	bool ready, moved;
+	struct grouping groups;
 	char *one;	/* the only entry, without keys */
 	char *coded;	/* entries by code, zero from block to block */
 	uint32_t *used; /* codes */
 	size_t coded_cap;
-	struct run **runs; /* PARTITIONS of them, once it moved */
-	struct arena keep; /* what keys and states point to */
-	bool overflow;
 };
 
 struct stats {
@@ -45,8 +30,10 @@ struct stats {
 	size_t nfields;
 	size_t threads;
 	struct local *locals;
-	size_t parts; /* partitions of the result: 1 or PARTITIONS */
 	enum expr_type *types;
+	bool spread;	    /* the result comes by partitions */
+	struct part *spare; /* under lock */
+	pthread_mutex_t lock;
 };
 
 static int
@@ -72,93 +59,41 @@ stats_start(struct sink *sink, size_t threads, struct err *err)
 	s->threads = threads;
 	for (size_t i = 0; i < threads; i++) {
 		s->locals[i].one = calloc(1, s->plan.stride);
-		if (!s->locals[i].one)
+		if (!s->locals[i].one ||
+		    (s->plan.nkeys &&
+		     grouping_init(&s->locals[i].groups, &s->plan, err)))
 			return oom(err);
 	}
 	return 0;
 }
 
-/* An entry of the thread's table moves to the partition of its hash. */
-static int
-move_entry(const struct group_plan *p, struct local *l, const char *entry)
+/* What each aggregate is of, in the window. */
+static struct vec *
+arguments(const struct stats *s, struct view *v)
 {
-	struct run **head =
-	    &l->runs[group_hash(p, entry) >> (64 - PARTITION_BITS)];
-	size_t room = RUN_BYTES / p->stride;
-	struct run *r = *head;
+	struct vec *vecs =
+	    arena_alloc(&v->arena, (s->plan.naggs + 1) * sizeof(*vecs));
 
-	if (!r || r->n == room) {
-		r = malloc(sizeof(*r) + room * p->stride);
-		if (!r)
-			return -1;
-		r->next = *head;
-		r->n = 0;
-		*head = r;
+	if (!vecs)
+		eval_oom(&v->eval);
+	for (size_t k = 0; vecs && k < s->plan.naggs; k++) {
+		const struct agg *a = &s->plan.aggs[k];
+
+		vecs[k] = (struct vec){.type = TYPE_UINT};
+		if (a->arg && view_eval(v, a->arg, &vecs[k]))
+			return NULL;
 	}
-	memcpy(r->entries + r->n * p->stride, entry, p->stride);
-	r->n++;
-	return 0;
-}
-
-static int
-move_out(const struct stats *s, struct local *l, struct err *err)
-{
-	const struct group_plan *p = &s->plan;
-
-	if (!l->runs)
-		l->runs = calloc(PARTITIONS, sizeof(struct run *));
-	if (!l->runs)
-		return oom(err);
-	for (size_t i = 0; l->ready && i <= l->table.mask; i++) {
-		const char *e = l->table.entries + i * p->stride;
-
-		if (group_used(p, e) && move_entry(p, l, e))
-			return oom(err);
-	}
-	group_table_clear(&l->table);
-	l->ready = false;
-	l->moved = true;
-	return 0;
-}
-
-/* A first table may grow until it holds all groups of most queries.  If it
- * does not, there are so many that a table does best which fits the cache. */
-static int
-make_room(const struct stats *s, struct local *l, size_t n, struct err *err)
-{
-	size_t limit = l->moved ? TABLE_SMALL : TABLE_LARGE;
-
-	if (l->ready && !group_table_fits(&l->table, n) &&
-	    group_table_next(&l->table) * s->plan.stride > limit &&
-	    move_out(s, l, err))
-		return -1;
-	if (!l->ready) {
-		if (group_table_init(&l->table, &s->plan, 4 * VIEW_CHUNK, err))
-			return -1;
-		l->ready = true;
-	}
-	while (!group_table_fits(&l->table, n))
-		if (group_table_grow(&l->table, err))
-			return -1;
-	return 0;
+	return vecs;
 }
 
 static int
 add_aggregates(const struct stats *s, struct view *v,
 	       const struct agg_rows *rows)
 {
-	struct vec *vecs =
-	    arena_alloc(&v->arena, (s->plan.naggs + 1) * sizeof(*vecs));
+	struct vec *vecs = arguments(s, v);
 
 	if (!vecs)
-		return eval_oom(&v->eval);
-	for (size_t k = 0; k < s->plan.naggs; k++) {
-		const struct agg *a = &s->plan.aggs[k];
-
-		vecs[k] = (struct vec){.type = TYPE_UINT};
-		if (a->arg && view_eval(v, a->arg, &vecs[k]))
-			return -1;
-	}
+		return -1;
 	if (aggregate_add(s->plan.aggs, s->plan.naggs, rows, vecs))
 		return eval_oom(&v->eval);
 	return 0;
@@ -179,8 +114,8 @@ add_to_one(const struct stats *s, struct local *l, struct view *v, char *entry)
 {
 	struct agg_rows rows = {.base = entry,
 				.stride = s->plan.stride,
-				.arena = &l->keep,
-				.overflow = &l->overflow};
+				.arena = &l->groups.keep,
+				.overflow = &l->groups.overflow};
 
 	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
 		rows.n = window_at(v, at);
@@ -193,20 +128,12 @@ add_to_one(const struct stats *s, struct local *l, struct view *v, char *entry)
 static int
 add_rows(const struct stats *s, struct local *l, struct view *v)
 {
-	uint32_t index[VIEW_CHUNK];
-	struct agg_rows rows = {.stride = s->plan.stride,
-				.index = index,
-				.arena = &l->keep,
-				.overflow = &l->overflow,
-				.mark = s->plan.mode == GROUP_DENSE};
+	for (uint32_t at = 0; at < v->nsel; at += v->eval.n) {
+		struct vec *vecs;
 
-	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
-		rows.n = window_at(v, at);
-		if (make_room(s, l, rows.n, v->err) ||
-		    group_rows(&l->table, v, &l->keep, index))
-			return -1;
-		rows.base = l->table.entries;
-		if (add_aggregates(s, v, &rows))
+		window_at(v, at);
+		vecs = arguments(s, v);
+		if (!vecs || grouping_take(&l->groups, v, vecs))
 			return -1;
 	}
 	return 0;
@@ -293,8 +220,8 @@ add_by_code(const struct stats *s, struct local *l, struct view *v,
 	uint32_t index[VIEW_CHUNK];
 	struct agg_rows rows = {.base = l->coded,
 				.stride = s->plan.stride,
-				.arena = &l->keep,
-				.overflow = &l->overflow,
+				.arena = &l->groups.keep,
+				.overflow = &l->groups.overflow,
 				.mark = true};
 
 	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
@@ -319,8 +246,8 @@ merge_codes(const struct stats *s, struct local *l, struct view *e)
 	uint32_t index[VIEW_CHUNK];
 	struct agg_rows rows = {.stride = s->plan.stride,
 				.index = index,
-				.arena = &l->keep,
-				.overflow = &l->overflow,
+				.arena = &l->groups.keep,
+				.overflow = &l->groups.overflow,
 				.mark = s->plan.mode == GROUP_DENSE};
 	uint64_t mark;
 
@@ -333,10 +260,10 @@ merge_codes(const struct stats *s, struct local *l, struct view *e)
 	e->sel = l->used;
 	for (uint32_t at = 0; at < e->nsel; at += rows.n) {
 		rows.n = window_at(e, at);
-		if (make_room(s, l, rows.n, e->err) ||
-		    group_rows(&l->table, e, &l->keep, index))
+		if (grouping_room(&l->groups, rows.n, e->err) ||
+		    group_rows(&l->groups.table, e, &l->groups.keep, index))
 			return -1;
-		rows.base = l->table.entries;
+		rows.base = l->groups.table.entries;
 		aggregate_merge(s->plan.aggs, s->plan.naggs, &rows, l->coded,
 				l->used + at);
 	}
@@ -354,12 +281,12 @@ add_to_group(const struct stats *s, struct local *l, struct view *v)
 	char *entry;
 
 	view_window(v, 0, 1);
-	if (make_room(s, l, 1, v->err) ||
-	    group_rows(&l->table, v, &l->keep, &index))
+	if (grouping_room(&l->groups, 1, v->err) ||
+	    group_rows(&l->groups.table, v, &l->groups.keep, &index))
 		return -1;
 	/* They are counted by rows. */
 	v->eval.overflows += (v->eval.overflows - overflows) * (v->nsel - 1);
-	entry = l->table.entries + index * s->plan.stride;
+	entry = l->groups.table.entries + index * s->plan.stride;
 	key = (uint64_t)index + 1;
 	if (s->plan.mode == GROUP_DENSE)
 		memcpy(entry, &key, sizeof key);
@@ -392,6 +319,7 @@ stats_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 		rc = keys_overflow(s, e);
 	if (rc)
 		return rc < 0 ? -1 : add_rows(s, l, v);
+	l->groups.taken += v->nsel;
 	if (coded_room(s, l, e->nsel, v->err) || view_codes(v, field, &code) ||
 	    add_by_code(s, l, v, code))
 		return -1;
@@ -429,7 +357,7 @@ stats_header(struct sink *sink, struct source *src, size_t block,
 		if (rc && (!a->ops->header ||
 			   !a->ops->header(trial + a->offset,
 					   src->ops->rows(src, block), type,
-					   stat, &l->overflow)))
+					   stat, &l->groups.overflow)))
 			rc = 0;
 	}
 	if (rc)
@@ -442,47 +370,6 @@ stats_header(struct sink *sink, struct source *src, size_t block,
  * Joining the threads' states.
  */
 
-static void
-merge_entry(const struct group_plan *p, char *into, const char *from,
-	    bool *overflow)
-{
-	for (size_t k = 0; k < p->naggs; k++)
-		p->aggs[k].ops->merge(into + p->aggs[k].offset,
-				      from + p->aggs[k].offset, overflow);
-}
-
-static int
-insert_entry(struct group_table *t, const char *from, bool *overflow,
-	     struct err *err)
-{
-	if (!group_table_fits(t, 1) && group_table_grow(t, err))
-		return -1;
-	merge_entry(t->plan, group_entry(t, from), from, overflow);
-	return 0;
-}
-
-static int
-merge_tables(struct stats *s, struct err *err)
-{
-	struct local *to = &s->locals[0];
-	size_t stride = s->plan.stride;
-
-	if (make_room(s, to, 0, err))
-		return -1;
-	for (size_t i = 1; i < s->threads; i++) {
-		struct local *l = &s->locals[i];
-
-		for (size_t k = 0; l->ready && k <= l->table.mask; k++) {
-			const char *e = l->table.entries + k * stride;
-
-			if (group_used(&s->plan, e) &&
-			    insert_entry(&to->table, e, &to->overflow, err))
-				return -1;
-		}
-	}
-	return 0;
-}
-
 static int
 overflow_error(struct err *err)
 {
@@ -490,35 +377,68 @@ overflow_error(struct err *err)
 			    "gives it as a real number");
 }
 
+static void
+merge_ones(struct stats *s, bool *overflow)
+{
+	struct agg_rows rows = {.base = s->locals[0].one,
+				.stride = s->plan.stride,
+				.index = (uint32_t[]){0},
+				.n = 1,
+				.overflow = overflow};
+
+	for (size_t i = 1; i < s->threads; i++)
+		aggregate_merge(s->plan.aggs, s->plan.naggs, &rows,
+				s->locals[i].one, NULL);
+}
+
+/* Few groups end up in the first thread's table. */
+static int
+merge_tables(struct stats *s, bool *overflow, struct err *err)
+{
+	struct group_table *to = &s->locals[0].groups.table;
+
+	for (size_t i = 1; i < s->threads; i++) {
+		struct group_table *from = &s->locals[i].groups.table;
+
+		group_table_pack(from);
+		if (grouping_merge_table(from, to, overflow, err))
+			return -1;
+		group_table_clear(from);
+	}
+	group_table_pack(to);
+	return 0;
+}
+
 static int
 stats_finish(struct sink *sink, struct err *err)
 {
 	struct stats *s = (struct stats *)sink;
-	bool moved = false, overflow = false;
+	bool overflow = false;
 	size_t groups = 0;
+	int rc = 0;
 
 	for (size_t i = 0; i < s->threads; i++) {
-		moved |= s->locals[i].moved;
-		overflow |= s->locals[i].overflow;
-		groups += group_table_count(&s->locals[i].table);
+		s->spread |= grouping_is_spread(&s->locals[i].groups);
+		overflow |= s->locals[i].groups.overflow;
+		if (i > 0)
+			groups += s->locals[i].groups.table.count;
 	}
 	/* Many groups are merged by all threads, partition by partition. */
-	moved |= groups > FEW_GROUPS && s->plan.mode != GROUP_DENSE;
-	s->parts = moved ? PARTITIONS : 1;
-	s->result.blocks = s->parts;
+	s->spread |= groups > FEW_GROUPS;
+	s->result.blocks = s->spread ? PARTITIONS : 1;
 	if (!s->plan.nkeys) {
-		for (size_t i = 1; i < s->threads; i++)
-			merge_entry(&s->plan, s->locals[0].one,
-				    s->locals[i].one, &overflow);
-	} else if (moved) {
-		for (size_t i = 0; i < s->threads; i++)
-			if (move_out(s, &s->locals[i], err))
-				return -1;
-	} else if (merge_tables(s, err)) {
-		return -1;
+		merge_ones(s, &overflow);
+	} else if (s->spread) {
+		for (size_t i = 0; i < s->threads && rc == 0; i++) {
+			rc = grouping_spread(&s->locals[i].groups, err);
+			group_table_clear(&s->locals[i].groups.table);
+		}
+	} else {
+		rc = merge_tables(s, &overflow, err);
+		groups = s->locals[0].groups.table.count;
+		s->result.blocks = (groups + RESULT_ROWS - 1) / RESULT_ROWS;
 	}
-	overflow |= s->locals[0].overflow;
-	return overflow ? overflow_error(err) : 0;
+	return rc == 0 && overflow ? overflow_error(err) : rc;
 }
 
 /*
@@ -526,72 +446,8 @@ stats_finish(struct sink *sink, struct err *err)
  */
 
 static int
-merge_run(struct group_table *t, const struct run *r, bool *overflow,
-	  struct err *err)
-{
-	size_t stride = t->plan->stride;
-
-	for (size_t k = 0; k < r->n; k++) {
-		const char *e = r->entries + k * stride;
-
-		if (k + PREFETCH < r->n)
-			group_prefetch(t, e + PREFETCH * stride);
-		if (insert_entry(t, e, overflow, err))
-			return -1;
-	}
-	return 0;
-}
-
-/* Merges a partition's runs of all threads and frees them. */
-static int
-merge_runs(struct stats *s, size_t part, struct group_table *t, struct err *err)
-{
-	bool overflow = false;
-	size_t entries = 0, size = PART_FIRST;
-	int rc;
-
-	for (size_t i = 0; i < s->threads; i++)
-		for (struct run *r = s->locals[i].runs[part]; r; r = r->next)
-			entries += r->n;
-	/* Few groups may be behind many entries: grow at need, but not far. */
-	while (size < entries)
-		size *= 2;
-	rc = group_table_init(t, &s->plan, size, err);
-	for (size_t i = 0; i < s->threads; i++) {
-		struct run *r, *next;
-
-		for (r = s->locals[i].runs[part]; r; r = next) {
-			if (rc == 0)
-				rc = merge_run(t, r, &overflow, err);
-			next = r->next;
-			free(r);
-		}
-		s->locals[i].runs[part] = NULL;
-	}
-	if (rc == 0 && overflow)
-		rc = overflow_error(err);
-	return rc;
-}
-
-/* The occupied entries, in a malloc'ed array. */
-static char **
-list_entries(const struct group_table *t)
-{
-	char **list = malloc((group_table_count(t) + 1) * sizeof(*list));
-	size_t n = 0;
-
-	for (size_t i = 0; list && i <= t->mask; i++) {
-		char *e = t->entries + i * t->plan->stride;
-
-		if (group_used(t->plan, e))
-			list[n++] = e;
-	}
-	return list;
-}
-
-static int
-emit_aggregate(const struct agg *a, char *const *entries, struct eval *e,
-	       struct vec *out)
+emit_aggregate(const struct group_plan *p, const struct agg *a,
+	       const char *entries, struct eval *e, struct vec *out)
 {
 	bool overflow = false;
 	char *data = arena_alloc(e->arena, expr_type_size(a->type) * e->n + 1);
@@ -600,8 +456,9 @@ emit_aggregate(const struct agg *a, char *const *entries, struct eval *e,
 	if (!data || !null)
 		return eval_oom(e);
 	for (uint32_t i = 0; i < e->n; i++) {
-		null[i] =
-		    !a->ops->emit(entries[i] + a->offset, data, i, &overflow);
+		const char *state = entries + i * p->stride + a->offset;
+
+		null[i] = !a->ops->emit(state, data, i, &overflow);
 		any |= null[i];
 	}
 	*out = (struct vec){a->type, false, any ? null : NULL, data};
@@ -611,21 +468,22 @@ emit_aggregate(const struct agg *a, char *const *entries, struct eval *e,
 /* A partition that is open: its entries, and those columns that were asked
  * for, each a rowset of one column. */
 struct part {
-	struct group_table table; /* zeroed if another's is used */
-	char **entries;
+	struct part *next;	  /* that is spare */
+	struct group_table table; /* unless entries are another's */
+	const char *entries;
 	size_t n;
 	struct rowset *cols[];
 };
 
 static int
-emit_window(struct stats *s, size_t field, char *const *entries, struct eval *e,
+emit_window(struct stats *s, size_t field, const char *entries, struct eval *e,
 	    struct vec *out)
 {
 	const struct group_plan *p = &s->plan;
 
 	if (field < p->nkeys)
 		return group_decode(p, field, entries, e, out);
-	return emit_aggregate(&p->aggs[field - p->nkeys], entries, e, out);
+	return emit_aggregate(p, &p->aggs[field - p->nkeys], entries, e, out);
 }
 
 static struct rowset *
@@ -643,7 +501,8 @@ emit_column(struct stats *s, const struct part *part, size_t field,
 		if (part->n - at < VIEW_CHUNK)
 			e.n = (uint32_t)(part->n - at);
 		arena_reset(&arena);
-		rc = emit_window(s, field, part->entries + at, &e, &vec);
+		rc = emit_window(s, field, part->entries + at * s->plan.stride,
+				 &e, &vec);
 		if (rc == 0)
 			rc = rowset_append(rows, &vec, e.n, err);
 	}
@@ -661,58 +520,87 @@ stats_of(struct source *src)
 	return (struct stats *)((char *)src - offsetof(struct stats, result));
 }
 
+/* Tables of partitions are used again. */
+static struct part *
+part_get(struct stats *s)
+{
+	struct part *part;
+
+	pthread_mutex_lock(&s->lock);
+	part = s->spare;
+	if (part)
+		s->spare = part->next;
+	pthread_mutex_unlock(&s->lock);
+	if (!part)
+		part = calloc(1, sizeof(*part) +
+				     s->result.n * sizeof(part->cols[0]));
+	return part;
+}
+
 static void
 result_close(struct source *src, struct source_block *b)
 {
+	struct stats *s = stats_of(src);
 	struct part *part = b->priv;
 
-	for (size_t i = 0; part && i < src->n; i++)
-		rowset_free(part->cols[i]);
-	if (part) {
-		group_table_clear(&part->table);
-		free(part->entries);
-	}
-	free(part);
 	b->priv = NULL;
+	if (!part)
+		return;
+	for (size_t i = 0; i < src->n; i++) {
+		rowset_free(part->cols[i]);
+		part->cols[i] = NULL;
+	}
+	group_table_reset(&part->table);
+	pthread_mutex_lock(&s->lock);
+	part->next = s->spare;
+	s->spare = part;
+	pthread_mutex_unlock(&s->lock);
 }
 
 static int
-open_entries(struct stats *s, struct part *part, size_t index, struct err *err)
+open_part(struct stats *s, struct part *part, size_t index, struct err *err)
 {
-	struct group_table *t = &part->table;
+	bool overflow = false;
 
-	if (!s->plan.nkeys) {
-		part->n = 1;
-		part->entries = malloc(sizeof(*part->entries));
-		if (!part->entries)
-			return oom(err);
-		part->entries[0] = s->locals[0].one;
-		return 0;
-	}
-	if (s->parts == 1)
-		t = &s->locals[0].table;
-	else if (merge_runs(s, index, t, err))
+	if (!part->table.plan && group_table_init(&part->table, &s->plan, err))
 		return -1;
-	part->n = group_table_count(t);
-	part->entries = list_entries(t);
-	return part->entries ? 0 : oom(err);
+	for (size_t i = 0; i < s->threads; i++)
+		if (grouping_merge(&s->locals[i].groups, index, &part->table,
+				   &overflow, err))
+			return -1;
+	part->entries = part->table.entries;
+	part->n = part->table.count;
+	return overflow ? overflow_error(err) : 0;
 }
 
 static int
 result_open(struct source *src, struct source_block *b, struct err *err)
 {
-	struct part *part =
-	    calloc(1, sizeof(*part) + src->n * sizeof(part->cols[0]));
+	struct stats *s = stats_of(src);
+	struct part *part = part_get(s);
+	int rc = 0;
 
 	if (!part)
 		return oom(err);
 	b->priv = part;
-	if (open_entries(stats_of(src), part, b->index, err)) {
-		result_close(src, b);
-		return -1;
+	if (s->spread) {
+		rc = open_part(s, part, b->index, err);
+	} else if (s->plan.nkeys) {
+		const struct group_table *t = &s->locals[0].groups.table;
+		size_t from = b->index * RESULT_ROWS;
+
+		part->entries = t->entries + from * s->plan.stride;
+		part->n = t->count - from;
+		if (part->n > RESULT_ROWS)
+			part->n = RESULT_ROWS;
+	} else {
+		part->entries = s->locals[0].one;
+		part->n = 1;
 	}
 	b->rows = (uint32_t)part->n;
-	return 0;
+	if (rc)
+		result_close(src, b);
+	return rc;
 }
 
 static enum col_type
@@ -765,25 +653,6 @@ static const struct source_ops result_ops = {
     .free = result_free,
 };
 
-static void
-free_local(struct local *l)
-{
-	group_table_clear(&l->table);
-	for (size_t p = 0; l->runs && p < PARTITIONS; p++) {
-		struct run *next;
-
-		for (struct run *r = l->runs[p]; r; r = next) {
-			next = r->next;
-			free(r);
-		}
-	}
-	free(l->runs);
-	arena_free(&l->keep);
-	free(l->coded);
-	free(l->used);
-	free(l->one);
-}
-
 static const struct node *
 stats_node(const struct sink *sink, size_t i)
 {
@@ -801,10 +670,21 @@ static void
 stats_free(struct sink *sink)
 {
 	struct stats *s = (struct stats *)sink;
+	struct part *next;
 
-	for (size_t i = 0; i < s->threads; i++)
-		free_local(&s->locals[i]);
+	for (size_t i = 0; i < s->threads; i++) {
+		grouping_clear(&s->locals[i].groups);
+		free(s->locals[i].coded);
+		free(s->locals[i].used);
+		free(s->locals[i].one);
+	}
 	free(s->locals);
+	for (struct part *part = s->spare; part; part = next) {
+		next = part->next;
+		group_table_clear(&part->table);
+		free(part);
+	}
+	pthread_mutex_destroy(&s->lock);
 }
 
 static const struct sink_ops stats_ops = {
@@ -865,6 +745,7 @@ stats_new(struct arena *a, struct source *src, struct group_key *keys,
 		return NULL;
 	s->sink = (struct sink){&stats_ops, &s->result};
 	s->src = src;
+	pthread_mutex_init(&s->lock, NULL);
 	s->plan = (struct group_plan){
 	    .nkeys = nkeys, .naggs = naggs, .keys = keys, .aggs = aggs};
 	s->fields = arena_alloc(a, (src->n + 1) * sizeof(*s->fields));

@@ -2,10 +2,9 @@
 /*
  * The sink behind `stats`: groups and their aggregates.
  *
- * Each thread has a table small enough for its cache.  When it is full, its
- * entries move, by hash, to one of 256 partitions; in the end each partition is
- * merged by itself, in the next stage's threads, when its rows are asked for.
- * The result has no order.
+ * Each thread has groups of its own (grouping.h).  If there are many, they are
+ * merged partition by partition in the next stage's threads, when rows are
+ * asked for.  The result has no order.
  */
 #ifndef FLOWQ_STATS_H
 #define FLOWQ_STATS_H

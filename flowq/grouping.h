@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The groups of one thread while rows come.
+ *
+ * They are in a table as long as that is of use.  When it grows large, either
+ * most rows are a group of their own, and from then on rows go to partitions
+ * as they are; or its groups go there, and it starts anew at a size that fits
+ * the cache.  In the end partitions are merged one by one.
+ */
+#ifndef FLOWQ_GROUPING_H
+#define FLOWQ_GROUPING_H
+
+#include "flowq/group.h"
+#include "flowq/partition.h"
+
+struct grouping {
+	const struct group_plan *plan;
+	struct group_table table;
+	bool spills;	/* a small table, whose entries go to STATES */
+	bool scatters;	/* rows go to ROWS */
+	uint64_t taken; /* rows */
+	struct partitions states;
+	struct partitions rows;
+	struct arena keep; /* what keys and states point to */
+	bool overflow;
+};
+
+int grouping_init(struct grouping *, const struct group_plan *, struct err *);
+void grouping_clear(struct grouping *);
+
+/* Whether groups are in partitions. */
+bool grouping_is_spread(const struct grouping *);
+/* Moves those that are not there. */
+int grouping_spread(struct grouping *, struct err *);
+
+/* Room in the table for N groups more, which may empty it. */
+int grouping_room(struct grouping *, size_t n, struct err *);
+
+/* Takes the rows of the view's window; VECS has what each aggregate is of. */
+int grouping_take(struct grouping *, struct view *, const struct vec *vecs);
+
+/* Adds what is in a partition to a table, which gets the room it needs.
+ * Different partitions may be merged at the same time. */
+int grouping_merge(struct grouping *, size_t part, struct group_table *,
+		   bool *overflow, struct err *);
+/* Adds a table's entries to another: one of GROUP_DENSE is packed. */
+int grouping_merge_table(const struct group_table *from, struct group_table *,
+			 bool *overflow, struct err *);
+
+#endif
