@@ -563,6 +563,21 @@ eval_in_cidr(struct call *c)
 	return 0;
 }
 
+/* An IPv4 address in an IPv4 network, which is most of them. */
+static int
+eval_in_cidr4(struct call *c)
+{
+	const struct literal *lit = &c->nd->lit;
+	uint32_t mask = lit->bits > 96 ? ~UINT32_C(0) << (128 - lit->bits) : 0;
+	uint32_t net = (uint32_t)lit->ip;
+	uint8_t *out = call_out(c);
+
+	if (!out)
+		return -1;
+	LOOP(((uint32_t)VEC_AT(c->args[0], uint64_t, i) & mask) == net);
+	return 0;
+}
+
 static int
 eval_wildcard(struct call *c)
 {
@@ -1095,6 +1110,12 @@ bind_in_cidr(struct binder *b, struct node *a, const struct literal *cidr,
 	nd->type = TYPE_BOOL;
 	nd->nullable = a->nullable;
 	nd->lit = *cidr;
+	if (a->type == TYPE_IPV4 && cidr->bits >= 96 &&
+	    cidr->ip >> 32 == 0xffff) {
+		nd->fn = eval_in_cidr4;
+		nd->args[0] = a;
+		return fold(b, nd);
+	}
 	nd->fn = eval_in_cidr;
 	nd->args[0] = node_cast(b, a, TYPE_IP);
 	return nd->args[0] ? fold(b, nd) : NULL;

@@ -247,7 +247,7 @@ fill(struct made *m, const struct view *v, enum col_type type, struct err *err)
 		struct vec r;
 
 		n = n > PROGRAM_WINDOW ? PROGRAM_WINDOW : n;
-		if (program_run(m->program, at, n, &r, err))
+		if (program_run(m->program, 0, at, n, &r, err))
 			return -1;
 		/* One value, of which the others are known to be the same. */
 		if (at == 0 && r.constant) {

@@ -406,11 +406,26 @@ load(void *ctx, int slot, struct vec *out)
 	return 0;
 }
 
-int
-program_run(struct program *p, uint32_t at, uint32_t n, struct vec *out,
-	    struct err *err)
+static bool
+has_parts(const struct program *p)
 {
-	if (!p->bound->node) {
+	return p->kind == PROGRAM_CONDITION && p->bound->node &&
+	       p->bound->node->kind == NODE_AND;
+}
+
+size_t
+program_parts(const struct program *p)
+{
+	return has_parts(p) ? p->bound->node->n : 1;
+}
+
+int
+program_run(struct program *p, size_t part, uint32_t at, uint32_t n,
+	    struct vec *out, struct err *err)
+{
+	const struct node *node = p->bound->node;
+
+	if (!node) {
 		vec_load_null(TYPE_NULL, out);
 		return 0;
 	}
@@ -423,7 +438,9 @@ program_run(struct program *p, uint32_t at, uint32_t n, struct vec *out,
 	p->at = at;
 	for (size_t i = 0; i < p->bound->n; i++)
 		p->slots[i].loaded = false;
-	return node_eval(&p->eval, p->bound->node, out);
+	if (has_parts(p))
+		node = node->args[part];
+	return node_eval(&p->eval, node, out);
 }
 
 void

@@ -40,9 +40,13 @@ void program_finish(const struct program *);
 int program_bind(struct program *, const struct view *, enum expr_type *type,
 		 struct err *);
 
-/* Values for rows [at, at + n) of what the view has left, n at most
+/* A condition that is an `and` has as many parts as that joins, all of which
+ * must be true; anything else is one. Of what is bound. */
+size_t program_parts(const struct program *);
+
+/* Values of a part for rows [at, at + n) of what the view has left, n at most
  * PROGRAM_WINDOW. Valid until the next call. */
-int program_run(struct program *, uint32_t at, uint32_t n, struct vec *,
-		struct err *);
+int program_run(struct program *, size_t part, uint32_t at, uint32_t n,
+		struct vec *, struct err *);
 
 #endif

@@ -77,30 +77,58 @@ view_rename(struct view *v, size_t at, const char *name)
 	v->touched = true;
 }
 
-uint32_t *
-view_selection(struct view *v, uint32_t rows, struct err *err)
+int
+view_selection(struct view *v, struct err *err)
 {
 	uint32_t *p;
 
-	if (rows <= v->selection_cap && v->selection)
-		return v->selection;
-	p = realloc(v->selection, (rows + 1) * sizeof *p);
-	if (!p) {
-		err_set(err, "out of memory for a selection of %u rows", rows);
-		return NULL;
-	}
+	if (v->rows <= v->selection_cap && v->selection)
+		return 0;
+	p = realloc(v->selection, (v->rows + 1) * sizeof *p);
+	if (!p)
+		return err_set(err, "out of memory for a selection of %u rows",
+			       v->rows);
 	if (v->selected)
 		v->selected = p;
 	v->selection = p;
-	v->selection_cap = rows;
-	return p;
+	v->selection_cap = v->rows;
+	return 0;
+}
+
+/* The rows of a former selection lie where the new one is written, which never
+ * gets ahead of them. */
+uint32_t
+view_keep(struct view *v, uint32_t at, uint32_t n, const uint8_t *pass,
+	  uint32_t kept)
+{
+	uint32_t *out = v->selection;
+
+	for (uint32_t i = 0; i < n;) {
+		uint64_t eight;
+
+		/* Eight rows that all fail are the common case. */
+		if (i + 8 <= n) {
+			memcpy(&eight, pass + i, 8);
+			if (!eight) {
+				i += 8;
+				continue;
+			}
+		}
+		for (uint32_t end = i + 8 < n ? i + 8 : n; i < end; i++) {
+			out[kept] = v->selected ? v->selected[at + i] : at + i;
+			kept += pass[i];
+		}
+	}
+	return kept;
 }
 
 void
-view_select(struct view *v, uint32_t n)
+view_select(struct view *v, uint32_t kept)
 {
+	if (kept == v->rows)
+		return;
 	v->selected = v->selection;
-	v->rows = n;
+	v->rows = kept;
 	v->touched = true;
 }
 

@@ -55,10 +55,15 @@ void view_set(struct view *, const char *name, enum col_type,
 /* Column AT gets the name, and any other that had it goes. */
 void view_rename(struct view *, size_t at, const char *name);
 
-/* Room to write the numbers of ROWS rows into: then view_select says how many
- * they are. The rows of a former selection are those of `selected`. */
-uint32_t *view_selection(struct view *, uint32_t rows, struct err *);
-void view_select(struct view *, uint32_t n);
+/*
+ * Narrowing: first view_selection makes room, then view_keep adds those of the
+ * rows [at, at + n) of what is left whose PASS is 1 to the KEPT ones so far
+ * and says how many these are now, window by window; at last view_select.
+ */
+int view_selection(struct view *, struct err *);
+uint32_t view_keep(struct view *, uint32_t at, uint32_t n, const uint8_t *pass,
+		   uint32_t kept);
+void view_select(struct view *, uint32_t kept);
 
 /* Leaves no row. */
 void view_drop(struct view *);

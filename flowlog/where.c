@@ -14,30 +14,6 @@ struct where_filter {
 	bool invert; /* rows for which it is not true */
 };
 
-/* Writes the rows of [at, at + n) that pass; how many there are now. */
-static uint32_t
-keep_rows(const struct view *v, uint32_t at, uint32_t n, const uint8_t *pass,
-	  uint32_t *out, uint32_t k)
-{
-	for (uint32_t i = 0; i < n;) {
-		uint64_t eight;
-
-		/* Eight rows that all fail are the common case. */
-		if (i + 8 <= n) {
-			memcpy(&eight, pass + i, 8);
-			if (!eight) {
-				i += 8;
-				continue;
-			}
-		}
-		for (uint32_t end = i + 8 < n ? i + 8 : n; i < end; i++) {
-			out[k] = v->selected ? v->selected[at + i] : at + i;
-			k += pass[i];
-		}
-	}
-	return k;
-}
-
 /* Whether each row passes: its value is true, or with INVERT is not. */
 static void
 judge(const struct vec *r, uint32_t n, bool invert, uint8_t *pass)
@@ -59,30 +35,31 @@ is_true(const struct vec *r)
 	       VEC_AT(*r, uint8_t, 0);
 }
 
+/* The rows for which part I of the condition is true. */
 static int
-select_rows(struct where_filter *w, struct view *v, struct err *err)
+select_rows(struct where_filter *w, size_t i, struct view *v, struct err *err)
 {
-	uint32_t rows = v->rows, k = 0;
-	uint32_t *out = view_selection(v, rows, err);
 	uint8_t pass[PROGRAM_WINDOW];
+	uint32_t kept = 0;
 
-	if (!out)
+	if (view_selection(v, err))
 		return -1;
-	for (uint32_t at = 0; at < rows; at += PROGRAM_WINDOW) {
-		uint32_t n = rows - at;
+	for (uint32_t at = 0; at < v->rows; at += PROGRAM_WINDOW) {
+		uint32_t n = v->rows - at;
 		struct vec r;
 
 		n = n > PROGRAM_WINDOW ? PROGRAM_WINDOW : n;
-		if (program_run(w->program, at, n, &r, err))
+		if (program_run(w->program, i, at, n, &r, err))
 			return -1;
-		if (!r.constant)
-			judge(&r, n, w->invert, pass);
-		else
+		if (r.constant && is_true(&r) != w->invert && at == 0)
+			return 0;
+		if (r.constant)
 			memset(pass, is_true(&r) != w->invert, n);
-		k = keep_rows(v, at, n, pass, out, k);
+		else
+			judge(&r, n, w->invert, pass);
+		kept = view_keep(v, at, n, pass, kept);
 	}
-	if (k < rows)
-		view_select(v, k);
+	view_select(v, kept);
 	return 0;
 }
 
@@ -101,7 +78,11 @@ where_apply(struct filter *f, struct view *v, struct err *err)
 			view_drop(v);
 		return 0;
 	}
-	return select_rows(w, v, err);
+	/* All parts must be true: each looks at what those before have left. */
+	for (size_t i = 0; i < program_parts(w->program) && v->rows; i++)
+		if (select_rows(w, i, v, err))
+			return -1;
+	return 0;
 }
 
 static void
