@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowrecv/binding.h"
 
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,16 +80,26 @@ binding_new(const char *text, struct err *e)
 
 /* The kernel doubles what it is asked for, to count its own overhead, and
  * reports the doubled figure. */
+static size_t
+granted_buffer(int fd)
+{
+	int bytes = 0;
+	socklen_t len = sizeof(bytes);
+
+	getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
+	return (size_t)bytes / 2;
+}
+
 static void
 set_buffer(struct binding *b, size_t want)
 {
 	int bytes = (int)want;
 	socklen_t len = sizeof(bytes);
 
-	if (setsockopt(b->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, len) != 0)
+	if (granted_buffer(b->fd) < want &&
+	    setsockopt(b->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, len) != 0)
 		setsockopt(b->fd, SOL_SOCKET, SO_RCVBUF, &bytes, len);
-	if (getsockopt(b->fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) == 0)
-		b->buffer = (size_t)bytes / 2;
+	b->buffer = granted_buffer(b->fd);
 	if (b->buffer < want)
 		log_line("%s: the kernel granted a receive buffer of %zu "
 			 "bytes, not %zu; to raise it: sysctl -w "
@@ -96,18 +107,57 @@ set_buffer(struct binding *b, size_t want)
 			 b->name, b->buffer, want, want);
 }
 
-int
-binding_open(struct binding *b, size_t buffer, struct err *e)
+/* What a socket needs, once it is bound. */
+static int
+prepare(struct binding *b, size_t buffer, struct err *e)
 {
 	int on = 1;
 
-	b->fd = where_bind(&b->where, e);
-	if (b->fd < 0)
-		return err_prefix(e, "%s", b->name);
 	set_buffer(b, buffer);
 	if (setsockopt(b->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0)
 		return err_sys(e, "%s: no receive times", b->name);
 	return 0;
+}
+
+int
+binding_open(struct binding *b, size_t buffer, struct err *e)
+{
+	b->fd = where_bind(&b->where, e);
+	if (b->fd < 0)
+		return err_prefix(e, "%s", b->name);
+	return prepare(b, buffer, e);
+}
+
+static int
+adopt(struct binding *b, const char *name, size_t buffer, struct err *e)
+{
+	char digits[8];
+	int flags = fcntl(b->fd, F_GETFL);
+
+	if (where_of(&b->where, b->fd, e) != 0)
+		return -1;
+	snprintf(digits, sizeof(digits), "%u", b->where.port);
+	if (binding_rename(b, *name ? name : digits, e) != 0)
+		return -1;
+	if (flags < 0 || fcntl(b->fd, F_SETFL, flags | O_NONBLOCK) != 0)
+		return err_sys(e, "%s", b->name);
+	return prepare(b, buffer, e);
+}
+
+struct binding *
+binding_adopt(int fd, const char *name, size_t buffer, struct err *e)
+{
+	struct binding *b = calloc(1, sizeof(*b));
+
+	if (!b) {
+		err_set(e, "out of memory");
+		return NULL;
+	}
+	b->fd = fd;
+	if (adopt(b, name, buffer, e) == 0)
+		return b;
+	binding_free(b);
+	return NULL;
 }
 
 void

@@ -47,6 +47,11 @@ int binding_name_check(const char *name, struct err *);
 /* Opens the socket with a receive buffer of BUFFER bytes or what the kernel
  * grants. */
 int binding_open(struct binding *, size_t buffer, struct err *);
+/* One for a socket that is bound already, FD, which it takes over and whose
+ * receive buffer it raises to BUFFER if it is less; without a name ("") it is
+ * called by its port. */
+struct binding *binding_adopt(int fd, const char *name, size_t buffer,
+			      struct err *);
 /* Frees events and closes the socket; what was counted stays. */
 void binding_close(struct binding *);
 

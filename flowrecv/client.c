@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/stream.h"
 #include "common/text.h"
+#include "common/unixsock.h"
 #include "flowrecv/binding.h"
 #include "flowrecv/control.h"
 #include "flowrecv/show.h"

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/cli.h"
+#include "common/link.h"
 #include "common/log.h"
 #include "common/stream.h"
 #include "flowrecv/report.h"
@@ -23,7 +24,6 @@ enum {
 	CLIENT_SECONDS = 10, /* in which it gets on */
 	AGAIN_SECONDS = 1,   /* after descriptors have run out */
 	REQUEST_FIELDS = 3,  /* before the words */
-	MODE = 0660,
 };
 
 static const struct timeval bound = {.tv_sec = CLIENT_SECONDS};
@@ -522,7 +522,7 @@ on_connection(evutil_socket_t sock, short what, void *arg)
 	} else if (fd >= 0) {
 		turn_away(fd);
 	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-		log_limited(&ctl->log, "%s: cannot accept: %s", ctl->sock.path,
+		log_limited(&ctl->log, "control socket: cannot accept: %s",
 			    strerror(errno));
 		event_del(ctl->ready);
 		evtimer_add(ctl->again, &later);
@@ -546,9 +546,9 @@ listen_somewhere(struct control *ctl, const char *path, struct err *e)
 	size_t n = control_places(paths);
 
 	if (path)
-		return unixsock_listen(&ctl->sock, path, MODE, e);
+		return link_listen(&ctl->listener, path, e);
 	for (size_t i = 0; i < n; i++)
-		if (unixsock_listen(&ctl->sock, paths[i], MODE, e) == 0)
+		if (link_listen(&ctl->listener, paths[i], e) == 0)
 			return 0;
 	if (ctl->verbose)
 		log_line("no control socket: %s", e->text);
@@ -564,13 +564,13 @@ control_start(struct control *ctl, struct receiver *r, const char *path,
 	ctl->receiver = r;
 	if (rc != 0)
 		return rc > 0 ? 0 : -1;
-	ctl->ready = event_new(r->base, ctl->sock.fd, EV_READ | EV_PERSIST,
-			       on_connection, ctl);
+	ctl->ready = event_new(r->base, ctl->listener.sock.fd,
+			       EV_READ | EV_PERSIST, on_connection, ctl);
 	ctl->again = evtimer_new(r->base, on_again, ctl);
 	if (!ctl->ready || !ctl->again ||
 	    event_priority_set(ctl->ready, RECEIVER_PRIORITY_INPUT) != 0 ||
 	    event_add(ctl->ready, NULL) != 0)
-		return err_set(e, "%s: cannot wait for it", ctl->sock.path);
+		return err_set(e, "cannot wait for the control socket");
 	return 0;
 }
 
@@ -583,6 +583,6 @@ control_stop(struct control *ctl)
 		event_free(ctl->ready);
 	if (ctl->again)
 		event_free(ctl->again);
-	unixsock_close(&ctl->sock);
+	link_unlisten(&ctl->listener);
 	ctl->ready = ctl->again = NULL;
 }

@@ -23,7 +23,7 @@
 #include <stddef.h>
 
 #include "common/err.h"
-#include "common/unixsock.h"
+#include "common/link.h"
 #include "flowrecv/receiver.h"
 #include "flowrecv/state.h"
 
@@ -43,7 +43,7 @@ struct client;
 
 struct control {
 	struct receiver *receiver; /* borrowed */
-	struct unixsock sock;
+	struct link_listener listener;
 	struct event *ready, *again;
 	struct client *clients;
 	size_t nclients, nviews;

@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/cli.h"
+#include "common/handed.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "flowrecv/binding.h"
@@ -46,12 +48,13 @@ parse_bindings(struct live *l)
 	}
 }
 
-/* If it fails B stays the caller's. */
+/* Opens B if it is not open.  If it fails B stays the caller's. */
 static int
 open_binding(struct live *l, struct binding *b, struct err *e)
 {
-	if (binding_open(b, l->options->buffer, e) != 0 ||
-	    receiver_add(&l->receiver, b, e) != 0)
+	if (b->fd < 0 && binding_open(b, l->options->buffer, e) != 0)
+		return -1;
+	if (receiver_add(&l->receiver, b, e) != 0)
 		return -1;
 	if (l->options->verbose)
 		log_line("%s: listening on %s, receive buffer %zu bytes",
@@ -68,6 +71,57 @@ open_bindings(struct live *l, struct err *e)
 		next = b->next;
 		if (open_binding(l, b, e) != 0)
 			return -1;
+	}
+	return 0;
+}
+
+static bool
+is_udp(int fd)
+{
+	int type = -1, domain = -1;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       type == SOCK_DGRAM && (domain == AF_INET || domain == AF_INET6);
+}
+
+/* Of several sockets with one name, as a unit of systemd with several gives
+ * them, the first has the name, the next name_2 and so on. */
+static void
+name_apart(struct live *l, struct binding *b)
+{
+	char base[BINDING_NAME_MAX], name[BINDING_NAME_MAX];
+	struct err e;
+
+	memcpy(base, b->name, sizeof(base));
+	for (int i = 2; receiver_find(&l->receiver, b->name); i++) {
+		snprintf(name, sizeof(name), "%.50s_%d", base, i);
+		binding_rename(b, name, &e);
+	}
+}
+
+/* Sockets that the service manager keeps. */
+static int
+open_handed(struct live *l, struct err *e)
+{
+	char name[256];
+	struct binding *b;
+	int n = handed_count();
+
+	for (int i = 0; i < n; i++) {
+		int fd = handed_get(i, name, sizeof(name));
+
+		if (!is_udp(fd))
+			continue;
+		b = binding_adopt(fd, name, l->options->buffer, e);
+		if (!b)
+			return err_prefix(e, "LISTEN_FDS, descriptor %d", fd);
+		name_apart(l, b);
+		if (open_binding(l, b, e) != 0) {
+			binding_free(b);
+			return -1;
+		}
 	}
 	return 0;
 }
@@ -136,9 +190,10 @@ start(struct live *l, struct err *e)
 	if (receiver_init(&l->receiver, STDOUT_FILENO, o->queue, e) != 0)
 		return -1;
 	l->receiver.allow = &o->allow;
-	if (open_bindings(l, e) != 0 || open_state(l, e) != 0)
+	if (open_to_others(l, e) != 0 || open_bindings(l, e) != 0 ||
+	    open_handed(l, e) != 0)
 		return -1;
-	return open_to_others(l, e);
+	return open_state(l, e);
 }
 
 static void
@@ -165,7 +220,7 @@ live_run(const struct options *o, struct err *e)
 	l.options = o;
 	l.state = STATE_NONE;
 	l.control = (struct control){
-	    .sock.fd = -1,
+	    .listener.sock.fd = -1,
 	    .state = &l.state,
 	    .buffer = o->buffer,
 	    .verbose = o->verbose,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/handed.h"
 #include "common/text.h"
 #include "flowrecv/binding.h"
 #include "flowrecv/client.h"
@@ -250,7 +251,8 @@ check(struct options *o, const bool given[OPTIONS])
 					      "picks of those in it");
 	} else {
 		check_modes(given, MODE_PORTS, "ports to listen on");
-		if (o->nwords == 0 && !o->control && !o->state)
+		if (o->nwords == 0 && !o->control && !o->state &&
+		    handed_count() == 0)
 			cli_usage("flowrecv", "a port to listen on, --control "
 					      "PATH to be told of some, or "
 					      "--read FILE");

@@ -103,7 +103,7 @@ outqueue_add(struct outqueue *q, struct tally *t, const void *p, size_t len)
 {
 	q->iov[q->nfresh] = (struct iovec){(void *)(uintptr_t)p, len};
 	q->fresh_bytes += len;
-	q->marks[q->nfresh] = (struct mark){t, q->fresh_bytes};
+	q->marks[q->nfresh] = (struct fresh){t, q->fresh_bytes};
 	q->nfresh++;
 	tally_queued(t);
 }

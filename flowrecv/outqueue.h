@@ -27,7 +27,7 @@ enum { OUTQUEUE_FRESH = 512 }; /* datagrams between two flushes */
 struct chunk;
 
 /* The end of a datagram among the fresh bytes. */
-struct mark {
+struct fresh {
 	struct tally *tally;
 	size_t end;
 };
@@ -40,7 +40,7 @@ struct outqueue {
 	size_t limit;
 	/* added since the last flush; memory is the caller's */
 	struct iovec iov[OUTQUEUE_FRESH];
-	struct mark marks[OUTQUEUE_FRESH];
+	struct fresh marks[OUTQUEUE_FRESH];
 	size_t nfresh, fresh_bytes;
 	/* what the reader did not take */
 	struct chunk *head, *tail, *spare;

@@ -294,7 +294,7 @@ def test_descriptors(scratch):
         limit(r.process.pid, none)
         late = subprocess.Popen([tap.program("flowrecv"), "open", "b", str(b)],
                                 stdout=subprocess.PIPE)
-        netflow.wait_for(lambda: "cannot accept: Too many open files" in
+        netflow.wait_for(lambda: "control socket: cannot accept: Too many open files" in
                          r.said(), "the complaint")
         receiver.send(a, [b"x"])
         r.wait_received(1)
