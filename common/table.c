@@ -450,17 +450,29 @@ read_blocks(struct table *t, struct segment *s, struct err *e)
 	return r;
 }
 
+/* 0 if it is not there. */
+static uint64_t
+meta_number(struct segment *s, const char *key)
+{
+	MDB_val k = {strlen(key), (void *)key}, v;
+	uint64_t x = 0;
+
+	if (mdb_get(s->txn, s->env->meta, &k, &v) == 0 && v.mv_size == 8)
+		memcpy(&x, v.mv_data, 8);
+	return x;
+}
+
 static void
 measure(struct segment *s)
 {
-	MDB_val k = {strlen(META_CREATED), META_CREATED}, v;
 	struct stat st;
 	int fd;
 
 	if (mdb_env_get_fd(s->env->env, &fd) == 0 && fstat(fd, &st) == 0)
 		s->pub.bytes = (uint64_t)st.st_size;
-	if (mdb_get(s->txn, s->env->meta, &k, &v) == 0 && v.mv_size == 8)
-		memcpy(&s->pub.created, v.mv_data, 8);
+	s->pub.table = meta_number(s, META_TABLE);
+	s->pub.next_id = meta_number(s, META_NEXT_ID);
+	s->pub.created = (int64_t)meta_number(s, META_CREATED);
 }
 
 static int

@@ -86,9 +86,11 @@ const struct block *table_block(const struct table *, size_t i);
 /* Segments of the snapshot, ascending. */
 struct table_segment {
 	uint32_t number;
-	uint64_t bytes;	 /* of its file */
-	int64_t created; /* microseconds since 1970 */
-	size_t block, n; /* its first block, and how many */
+	uint64_t bytes;	  /* of its file */
+	uint64_t table;	  /* identity of the table */
+	uint64_t next_id; /* of the record after it */
+	int64_t created;  /* microseconds since 1970 */
+	size_t block, n;  /* its first block, and how many */
 	uint64_t rows;
 	int64_t first, last; /* least and greatest _time; first > last if
 				there is none */

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"create", "TABLE ...", "", 1, INT_MAX, create_run},
     {"drop", "TABLE ...", "y", 1, INT_MAX, drop_run},
     {"info", "TABLE", "j", 1, 1, info_run},
+    {"purge", "TABLE FROM TO", "y", 3, 3, purge_run},
     {"retention", "TABLE [AGE|SIZE|none]", "a", 0, 3, retention_run},
     {"tables", "", "j", 0, 0, tables_run},
 };

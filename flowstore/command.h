@@ -49,6 +49,7 @@ int tables_run(const struct command_args *, struct err *);
 int info_run(const struct command_args *, struct err *);
 int create_run(const struct command_args *, struct err *);
 int drop_run(const struct command_args *, struct err *);
+int purge_run(const struct command_args *, struct err *);
 int retention_run(const struct command_args *, struct err *);
 
 #endif

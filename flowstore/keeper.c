@@ -17,7 +17,7 @@ enum {
 	LOOK_MS = 1000,
 	DISK_MS = 100,
 	LOOKS = 4,	/* segments opened at a time, not to hold writing up */
-	PARTS = 8,	/* of a retention that a segment may be */
+	PARTS = 16,	/* of a retention that a segment may be */
 	REMOVE_MAX = 8, /* segments at a time, for room on the disk */
 	JUMP_S = 3600,	/* of the clock, that is not believed at once */
 	DISTRUST_S = 3600,

@@ -25,7 +25,8 @@ enum { READERS_EVERY = 64 }; /* commits */
 /* Less than this is a full disk. */
 #define DISK_FULL (UINT64_C(16) << 20)
 
-static const char newborn[] = ".new.flow";
+/* A segment that is being made, and one that is being cut. */
+static const char newborn[] = ".new.flow", cut[] = ".cut.flow";
 
 static int64_t
 now_us(void)
@@ -85,7 +86,7 @@ make_file(const char *path, mode_t mode, struct err *e)
 }
 
 static int
-open_env(struct segment *s, const char *file, struct err *e)
+open_env(struct segment *s, const char *file, unsigned flags, struct err *e)
 {
 	char path[PATH_MAX], lock[PATH_MAX];
 	int rc;
@@ -100,7 +101,8 @@ open_env(struct segment *s, const char *file, struct err *e)
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(s->env, 2 * s->size_max + MAP_SLACK);
 	if (rc == 0)
-		rc = mdb_env_open(s->env, path, MDB_NOSUBDIR, DATA_MODE);
+		rc =
+		    mdb_env_open(s->env, path, MDB_NOSUBDIR | flags, DATA_MODE);
 	if (rc == 0)
 		return 0;
 	mdb_env_close(s->env);
@@ -216,7 +218,7 @@ fill_new(struct segment *s, const struct ledger *l)
 	if (rc == 0)
 		rc = put_number(s, txn, META_TABLE, l->table, 8);
 	if (rc == 0)
-		rc = put_number(s, txn, META_CREATED, (uint64_t)now_us(), 8);
+		rc = put_number(s, txn, META_CREATED, (uint64_t)s->created, 8);
 	if (rc == 0)
 		rc = put_number(s, txn, META_NEXT_ID, l->next_id, 8);
 	if (rc == 0)
@@ -243,14 +245,14 @@ sync_dir(const struct segment *s, struct err *e)
 	return r;
 }
 
-/* Leftovers of a segment that was being made when its writer died. */
+/* Leftovers of a segment that was being made when its maker died. */
 static int
-remove_newborn(const struct segment *s, struct err *e)
+remove_unborn(const struct segment *s, const char *name, struct err *e)
 {
 	char path[PATH_MAX], lock[PATH_MAX];
 
-	if (path_of(s, newborn, "", path, e) != 0 ||
-	    path_of(s, newborn, "-lock", lock, e) != 0)
+	if (path_of(s, name, "", path, e) != 0 ||
+	    path_of(s, name, "-lock", lock, e) != 0)
 		return -1;
 	if ((unlink(path) != 0 && errno != ENOENT) ||
 	    (unlink(lock) != 0 && errno != ENOENT))
@@ -261,26 +263,47 @@ remove_newborn(const struct segment *s, struct err *e)
 /* A segment is made under another name, so that one with a number is always
  * whole. */
 static int
-create(struct segment *s, const struct ledger *l, struct err *e)
+begin(struct segment *s, const char *name, unsigned flags,
+      const struct ledger *l, struct err *e)
 {
-	char file[SEGMENT_NAME_MAX], from[PATH_MAX], to[PATH_MAX];
+	char path[PATH_MAX];
 	int rc;
 
-	place_segment(s->number, file);
-	if (path_of(s, newborn, "", from, e) != 0 ||
-	    path_of(s, file, "", to, e) != 0 || remove_newborn(s, e) != 0 ||
-	    make_file(from, DATA_MODE, e) != 0 || open_env(s, newborn, e) != 0)
+	if (path_of(s, name, "", path, e) != 0 ||
+	    remove_unborn(s, name, e) != 0 ||
+	    make_file(path, DATA_MODE, e) != 0 ||
+	    open_env(s, name, flags, e) != 0)
 		return -1;
 	rc = fill_new(s, l);
-	mdb_env_close(s->env);
-	s->env = NULL;
-	if (rc != 0)
-		return err_lmdb(e, rc, s, "make");
+	if (rc == 0)
+		return 0;
+	segment_close(s);
+	return err_lmdb(e, rc, s, "make");
+}
+
+/* It gets its number. */
+static int
+place(struct segment *s, const char *name, struct err *e)
+{
+	char file[SEGMENT_NAME_MAX], from[PATH_MAX], to[PATH_MAX];
+
+	segment_close(s);
+	place_segment(s->number, file);
+	if (path_of(s, name, "", from, e) != 0 ||
+	    path_of(s, file, "", to, e) != 0)
+		return -1;
 	if (rename(from, to) != 0)
 		return err_sys(e, "cannot rename %s to %s", from, to);
-	if (remove_newborn(s, e) != 0)
+	if (remove_unborn(s, name, e) != 0)
 		return -1;
 	return sync_dir(s, e);
+}
+
+static int
+create(struct segment *s, const struct ledger *l, struct err *e)
+{
+	s->created = now_us();
+	return begin(s, newborn, 0, l, e) != 0 ? -1 : place(s, newborn, e);
 }
 
 static int
@@ -347,7 +370,7 @@ open_numbered(struct segment *s, struct ledger *l, struct err *e)
 
 	place_segment(s->number, file);
 	streams_clear(&l->streams);
-	if (check_pages(s, file, e) != 0 || open_env(s, file, e) != 0)
+	if (check_pages(s, file, e) != 0 || open_env(s, file, 0, e) != 0)
 		return -1;
 	if (read_meta(s, l, e) != 0) {
 		segment_close(s);
@@ -489,4 +512,36 @@ segment_roll(struct segment *s, struct ledger *l, struct err *e)
 	if (create(s, l, e) != 0)
 		return -1;
 	return open_numbered(s, l, e);
+}
+
+int
+segment_cut_begin(struct segment *s, const char *dir,
+		  const struct table_segment *of, struct ledger *l,
+		  struct err *e)
+{
+	*s = (struct segment){.size_max = of->bytes,
+			      .number = of->number,
+			      .created = of->created};
+	if (snprintf(s->dir, sizeof(s->dir), "%s", dir) >= PATH_MAX)
+		return err_set(e, "the path %s is too long", dir);
+	return begin(s, cut, MDB_NOSYNC, l, e);
+}
+
+int
+segment_cut_end(struct segment *s, struct err *e)
+{
+	int rc = mdb_env_sync(s->env, 1);
+
+	if (rc != 0)
+		return err_lmdb(e, rc, s, "write");
+	return place(s, cut, e);
+}
+
+void
+segment_cut_abort(struct segment *s)
+{
+	struct err e;
+
+	segment_close(s);
+	remove_unborn(s, cut, &e);
 }

@@ -14,6 +14,7 @@
 
 #include "common/block.h"
 #include "common/err.h"
+#include "common/table.h"
 #include "flowstore/streams.h"
 
 /* What segments of a table have in common, carried from one to the next. */
@@ -54,6 +55,18 @@ void segment_close(struct segment *);
  */
 int segment_commit(struct segment *, const struct change *, size_t n,
 		   struct ledger *, struct err *);
+
+/*
+ * A segment that is to take the place of the finished one OF: it is begun
+ * empty, with the ledger that one had; then come commits, which are not
+ * synced; then it is put in place, or thrown away.  Who does this holds
+ * LOCK_UPKEEP.
+ */
+int segment_cut_begin(struct segment *, const char *dir,
+		      const struct table_segment *of, struct ledger *,
+		      struct err *);
+int segment_cut_end(struct segment *, struct err *);
+void segment_cut_abort(struct segment *);
 
 /* Closes the segment for good and begins the next. */
 int segment_roll(struct segment *, struct ledger *, struct err *);

@@ -147,7 +147,7 @@ def test_live_part(root):
     """a month at a time sped up: files hold little more than live records"""
     month = float(os.environ.get("FLOW_TEST_MONTH", 0))
     if not month:
-        raise tap.Skip("set FLOW_TEST_MONTH to a number of seconds, 120 or so")
+        raise tap.Skip("set FLOW_TEST_MONTH to a number of seconds, 480 or so")
     age = month / 4  # a week of it
     command(root, "create", "t")
     command(root, "retention", "t", "%ds" % age)
