@@ -574,6 +574,16 @@ control_start(struct control *ctl, struct receiver *r, const char *path,
 	return 0;
 }
 
+int
+control_own(const struct control *ctl, uid_t uid, gid_t gid, struct err *e)
+{
+	const char *path = ctl->listener.sock.path;
+
+	if (path[0] && chown(path, uid, gid) != 0)
+		return err_sys(e, "%s: cannot be given to the user", path);
+	return 0;
+}
+
 void
 control_stop(struct control *ctl)
 {

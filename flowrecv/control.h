@@ -57,6 +57,8 @@ struct control {
  * user asked for.  Set state, buffer and verbose before. */
 int control_start(struct control *, struct receiver *, const char *path,
 		  struct err *);
+/* The socket becomes theirs. */
+int control_own(const struct control *, uid_t, gid_t, struct err *);
 /* Before the receiver is cleared.  Takes one that is zeroed. */
 void control_stop(struct control *);
 

@@ -15,6 +15,7 @@
 #include "flowrecv/receiver.h"
 #include "flowrecv/report.h"
 #include "flowrecv/state.h"
+#include "flowrecv/user.h"
 
 struct live {
 	const struct options *options;
@@ -182,18 +183,34 @@ open_to_others(struct live *l, struct err *e)
 	return l->metrics ? 0 : -1;
 }
 
+/* What others reach it by becomes the user's, as it does itself. */
+static int
+become_user(struct live *l, const struct user *u, struct err *e)
+{
+	if (!u->name)
+		return 0;
+	if (control_own(&l->control, u->uid, u->gid, e) != 0 ||
+	    state_own(&l->state, u->uid, u->gid, e) != 0 ||
+	    user_become(u, e) != 0)
+		return -1;
+	return state_check(&l->state, e);
+}
+
 static int
 start(struct live *l, struct err *e)
 {
 	const struct options *o = l->options;
+	struct user u = {0};
 
+	if (o->user && user_find(&u, o->user, e) != 0)
+		return -1;
 	if (receiver_init(&l->receiver, STDOUT_FILENO, o->queue, e) != 0)
 		return -1;
 	l->receiver.allow = &o->allow;
 	if (open_to_others(l, e) != 0 || open_bindings(l, e) != 0 ||
-	    open_handed(l, e) != 0)
+	    open_handed(l, e) != 0 || open_state(l, e) != 0)
 		return -1;
-	return open_state(l, e);
+	return become_user(l, &u, e);
 }
 
 static void

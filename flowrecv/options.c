@@ -15,6 +15,7 @@ static const char usage[] =
     "usage: flowrecv [-v] [--allow NETWORK,...] [--control PATH]\n"
     "                [--metrics ADDRESS:PORT] [--queue BYTES]\n"
     "                [--receive-buffer BYTES] [--state DIR]\n"
+    "                [--user NAME]\n"
     "                [NAME=][ADDRESS:]PORT ...\n"
     "       flowrecv [-v] [--name NAME] [--port PORT,...] --read FILE|-\n"
     "       flowrecv [--control PATH] COMMAND\n"
@@ -39,6 +40,7 @@ static const char usage[] =
     "      --receive-buffer BYTES  of the kernel, per port (64M)\n"
     "      --state DIR             keep there what ports are opened, for the\n"
     "                              next start\n"
+    "      --user NAME             become that user once ports are open\n"
     "      --read FILE             take a pcap or pcapng file, - is stdin\n"
     "      --name NAME             binding that a capture's datagrams get\n"
     "      --port PORT,...         only those to these ports\n"
@@ -120,6 +122,7 @@ enum {
 	OPT_QUEUE,
 	OPT_READ,
 	OPT_STATE,
+	OPT_USER,
 	OPT_BUFFER,
 	OPTIONS
 };
@@ -137,6 +140,7 @@ static const struct option long_options[] = {
     {"read", required_argument, NULL, OPT_READ},
     {"receive-buffer", required_argument, NULL, OPT_BUFFER},
     {"state", required_argument, NULL, OPT_STATE},
+    {"user", required_argument, NULL, OPT_USER},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -150,7 +154,7 @@ static const unsigned option_modes[OPTIONS] = {
     [OPT_JSON] = MODE_COMMAND,	[OPT_METRICS] = MODE_PORTS,
     [OPT_NAME] = MODE_CAPTURE,	[OPT_PORT] = MODE_CAPTURE,
     [OPT_QUEUE] = MODE_PORTS,	[OPT_STATE] = MODE_PORTS,
-    [OPT_BUFFER] = MODE_PORTS,
+    [OPT_USER] = MODE_PORTS,	[OPT_BUFFER] = MODE_PORTS,
 };
 
 static uint64_t
@@ -201,6 +205,9 @@ option_set(struct options *o, int c, char **argv)
 		break;
 	case OPT_STATE:
 		o->state = optarg;
+		break;
+	case OPT_USER:
+		o->user = optarg;
 		break;
 	case OPT_NAME:
 		o->name = optarg;

@@ -20,7 +20,7 @@ struct options {
 	bool some_ports;
 	bool verbose, json, hex;
 	struct allow allow;
-	const char *control, *metrics, *state;
+	const char *control, *metrics, *state, *user;
 	uint64_t count;
 	const char *verb; /* a command; NULL: none */
 	char **words;	  /* of the command; else the ports */

@@ -23,7 +23,8 @@ open_directory(struct state *s, const char *dir, struct err *e)
 	if (snprintf(s->path, sizeof(s->path), "%s/%s", dir, FILE_NAME) >=
 	    (int)sizeof(s->path))
 		return err_set(e, "--state %s: the path is too long", dir);
-	if (mkdir(dir, 0750) != 0 && errno != EEXIST)
+	s->made = mkdir(dir, 0750) == 0;
+	if (!s->made && errno != EEXIST)
 		return err_sys(e, "--state %s: cannot make it", dir);
 	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir < 0)
@@ -116,6 +117,23 @@ state_close(struct state *s)
 	if (s->dir >= 0)
 		close(s->dir);
 	*s = STATE_NONE;
+}
+
+int
+state_own(struct state *s, uid_t uid, gid_t gid, struct err *e)
+{
+	if (s->made && fchown(s->dir, uid, gid) != 0)
+		return err_sys(e, "%s: cannot be given to the user", s->path);
+	return 0;
+}
+
+int
+state_check(const struct state *s, struct err *e)
+{
+	if (s->dir >= 0 &&
+	    faccessat(s->dir, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
+		return err_sys(e, "%s: the directory", s->path);
+	return 0;
 }
 
 bool

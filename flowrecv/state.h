@@ -11,6 +11,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/err.h"
 #include "flowrecv/binding.h"
@@ -22,7 +23,8 @@ struct saved {
 };
 
 struct state {
-	int dir; /* -1: nothing is kept */
+	int dir;   /* -1: nothing is kept */
+	bool made; /* it was */
 	char path[PATH_MAX];
 	struct saved *list; /* in the order of opening */
 };
@@ -34,6 +36,11 @@ struct state {
 int state_open(struct state *, const char *dir, struct err *);
 /* Takes STATE_NONE. */
 void state_close(struct state *);
+
+/* The directory, if it was made, becomes theirs. */
+int state_own(struct state *, uid_t, gid_t, struct err *);
+/* Whether this process can write there. */
+int state_check(const struct state *, struct err *);
 
 /* These write the file.  -1: what was there is there still, here and in the
  * file.  Without a directory they do nothing. */
