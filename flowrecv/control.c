@@ -277,6 +277,13 @@ struct lines {
 };
 
 static void
+put_line(struct lines *l, const char *line)
+{
+	evbuffer_add(l->to, line, strlen(line));
+	evbuffer_add(l->to, "\n", 1);
+}
+
+static void
 put_row(void *ctx, const struct report_row *w)
 {
 	struct lines *l = ctx;
@@ -286,8 +293,20 @@ put_row(void *ctx, const struct report_row *w)
 		report_json(w, line);
 	else
 		report_text(w, line);
-	evbuffer_add(l->to, line, strlen(line));
-	evbuffer_add(l->to, "\n", 1);
+	put_line(l, line);
+}
+
+static void
+put_target(void *ctx, const struct target *t)
+{
+	struct lines *l = ctx;
+	char line[REPORT_LINE_MAX];
+
+	if (l->json)
+		report_target_json(t, line);
+	else
+		report_target_text(t, line);
+	put_line(l, line);
 }
 
 static void
@@ -303,6 +322,8 @@ command_stats(struct client *c, const struct request *q)
 	if (!l.to)
 		return;
 	report_ports(r, only, put_row, &l);
+	if (!only)
+		report_tee(r, put_target, &l);
 	if (!only)
 		evbuffer_add_printf(
 		    l.to,

@@ -29,17 +29,26 @@ failed(const struct err *e)
 static int
 run_replay(const struct options *o)
 {
-	const char *name = o->name ? o->name : "default";
-	const uint8_t *ports = o->some_ports ? o->ports : NULL;
-	struct replay r;
+	struct target to = {.fd = -1};
+	struct replay r = {
+	    .binding = o->name ? o->name : "default",
+	    .ports = o->some_ports ? o->ports : NULL,
+	    .to = o->to ? &to : NULL,
+	    .pace = {.rate = o->rate, .speed = o->speed},
+	};
 	struct err e;
 	int rc = EXIT_DONE;
 
-	if (replay_init(&r, o->read, name, ports, STDOUT_FILENO, &e) != 0 ||
+	if (o->to && target_open(&to, o->to, &e) != 0) {
+		err_prefix(&e, "--to");
+		return failed(&e);
+	}
+	if (replay_init(&r, o->read, STDOUT_FILENO, &e) != 0 ||
 	    replay_run(&r, &e) != 0)
 		rc = failed(&e);
 	replay_report(&r, o->verbose);
 	replay_clear(&r);
+	target_close(&to);
 	return rc;
 }
 

@@ -24,6 +24,7 @@ struct live {
 	struct state state;
 	struct control control;
 	struct metrics *metrics;
+	struct tee tee;
 };
 
 /* All names are checked before any port is opened. */
@@ -197,6 +198,19 @@ become_user(struct live *l, const struct user *u, struct err *e)
 }
 
 static int
+open_tee(struct live *l, struct err *e)
+{
+	const struct options *o = l->options;
+
+	for (size_t i = 0; i < o->ntees; i++)
+		if (tee_to(&l->tee, o->tees[i], e) != 0)
+			return -1;
+	if (o->ntees > 0)
+		l->receiver.tee = &l->tee;
+	return 0;
+}
+
+static int
 start(struct live *l, struct err *e)
 {
 	const struct options *o = l->options;
@@ -207,8 +221,9 @@ start(struct live *l, struct err *e)
 	if (receiver_init(&l->receiver, STDOUT_FILENO, o->queue, e) != 0)
 		return -1;
 	l->receiver.allow = &o->allow;
-	if (open_to_others(l, e) != 0 || open_bindings(l, e) != 0 ||
-	    open_handed(l, e) != 0 || open_state(l, e) != 0)
+	if (open_tee(l, e) != 0 || open_to_others(l, e) != 0 ||
+	    open_bindings(l, e) != 0 || open_handed(l, e) != 0 ||
+	    open_state(l, e) != 0)
 		return -1;
 	return become_user(l, &u, e);
 }
@@ -224,6 +239,7 @@ clear(struct live *l)
 	}
 	metrics_free(l->metrics);
 	control_stop(&l->control);
+	tee_clear(&l->tee);
 	receiver_clear(&l->receiver);
 	state_close(&l->state);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowrecv/options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,11 @@ static const char usage[] =
     "usage: flowrecv [-v] [--allow NETWORK,...] [--control PATH]\n"
     "                [--metrics ADDRESS:PORT] [--queue BYTES]\n"
     "                [--receive-buffer BYTES] [--state DIR]\n"
-    "                [--user NAME]\n"
+    "                [--tee udp:HOST:PORT]... [--user NAME]\n"
     "                [NAME=][ADDRESS:]PORT ...\n"
     "       flowrecv [-v] [--name NAME] [--port PORT,...] --read FILE|-\n"
+    "       flowrecv [-v] [--port PORT,...] --read FILE|- --to udp:HOST:PORT\n"
+    "                [--rate N | --speed X]\n"
     "       flowrecv [--control PATH] COMMAND\n"
     "Receives flow datagrams and writes them to standard output.\n"
     "\n"
@@ -40,10 +43,14 @@ static const char usage[] =
     "      --receive-buffer BYTES  of the kernel, per port (64M)\n"
     "      --state DIR             keep there what ports are opened, for the\n"
     "                              next start\n"
+    "      --tee udp:HOST:PORT     send copies to another collector\n"
     "      --user NAME             become that user once ports are open\n"
     "      --read FILE             take a pcap or pcapng file, - is stdin\n"
     "      --name NAME             binding that a capture's datagrams get\n"
     "      --port PORT,...         only those to these ports\n"
+    "      --to udp:HOST:PORT      send its datagrams on, at its own pace\n"
+    "      --rate N                so many a second; 0: as fast as it goes\n"
+    "      --speed X               so many times its own pace\n"
     "  -v, --verbose               say what happens, and counters at exit\n"
     "  -h, --help\n"
     "  -V, --version\n"
@@ -55,6 +62,7 @@ enum {
 	BUFFER_DEFAULT = 64 << 20,
 	BUFFER_MIN = 4 << 10,
 	BUFFER_MAX = 1 << 30, /* the kernel counts twice that in an int */
+	NUMBER_MAX = 1000 * 1000 * 1000,
 };
 
 static uint64_t
@@ -120,8 +128,12 @@ enum {
 	OPT_NAME,
 	OPT_PORT,
 	OPT_QUEUE,
+	OPT_RATE,
 	OPT_READ,
+	OPT_SPEED,
 	OPT_STATE,
+	OPT_TEE,
+	OPT_TO,
 	OPT_USER,
 	OPT_BUFFER,
 	OPTIONS
@@ -137,9 +149,13 @@ static const struct option long_options[] = {
     {"name", required_argument, NULL, OPT_NAME},
     {"port", required_argument, NULL, OPT_PORT},
     {"queue", required_argument, NULL, OPT_QUEUE},
+    {"rate", required_argument, NULL, OPT_RATE},
     {"read", required_argument, NULL, OPT_READ},
     {"receive-buffer", required_argument, NULL, OPT_BUFFER},
+    {"speed", required_argument, NULL, OPT_SPEED},
     {"state", required_argument, NULL, OPT_STATE},
+    {"tee", required_argument, NULL, OPT_TEE},
+    {"to", required_argument, NULL, OPT_TO},
     {"user", required_argument, NULL, OPT_USER},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -153,7 +169,9 @@ static const unsigned option_modes[OPTIONS] = {
     [OPT_COUNT] = MODE_COMMAND, [OPT_HEX] = MODE_COMMAND,
     [OPT_JSON] = MODE_COMMAND,	[OPT_METRICS] = MODE_PORTS,
     [OPT_NAME] = MODE_CAPTURE,	[OPT_PORT] = MODE_CAPTURE,
-    [OPT_QUEUE] = MODE_PORTS,	[OPT_STATE] = MODE_PORTS,
+    [OPT_QUEUE] = MODE_PORTS,	[OPT_RATE] = MODE_CAPTURE,
+    [OPT_SPEED] = MODE_CAPTURE, [OPT_STATE] = MODE_PORTS,
+    [OPT_TEE] = MODE_PORTS,	[OPT_TO] = MODE_CAPTURE,
     [OPT_USER] = MODE_PORTS,	[OPT_BUFFER] = MODE_PORTS,
 };
 
@@ -168,18 +186,90 @@ count_option(const char *text)
 	return v;
 }
 
+/* A number above 0, or 0 itself, in decimal. */
+static double
+number_option(const char *name, const char *text)
+{
+	char *end;
+	double v;
+
+	errno = 0;
+	v = strtod(text, &end);
+	if (errno != 0 || end == text || *end != '\0' || !(v >= 0) ||
+	    v > NUMBER_MAX || !strchr("0123456789.", *text))
+		cli_usage("flowrecv", "%s: '%s' is no number from 0 to %.0f",
+			  name, text, (double)NUMBER_MAX);
+	return v;
+}
+
 static void
-option_set(struct options *o, int c, char **argv)
+add_tee(struct options *o, const char *name)
+{
+	if (o->ntees == TEE_TARGETS)
+		cli_usage("flowrecv", "--tee: %d are the most", TEE_TARGETS);
+	o->tees[o->ntees++] = name;
+}
+
+/* Where an option that is a text goes; NULL: it is none. */
+static const char **
+text_of(struct options *o, int c)
+{
+	switch (c) {
+	case OPT_CONTROL:
+		return &o->control;
+	case OPT_METRICS:
+		return &o->metrics;
+	case OPT_NAME:
+		return &o->name;
+	case OPT_READ:
+		return &o->read;
+	case OPT_STATE:
+		return &o->state;
+	case OPT_TO:
+		return &o->to;
+	case OPT_USER:
+		return &o->user;
+	default:
+		return NULL;
+	}
+}
+
+static void
+add_allowed(struct options *o, const char *list)
 {
 	struct err e;
 
+	if (allow_add(&o->allow, list, &e) != 0)
+		cli_usage("flowrecv", "--allow: %s", e.text);
+}
+
+static double
+speed_option(const char *text)
+{
+	double v = number_option("--speed", text);
+
+	if (v == 0)
+		cli_usage("flowrecv", "--speed: 0 would take for ever; "
+				      "--rate 0 is as fast as it goes");
+	return v;
+}
+
+static void
+option_set(struct options *o, int c, char **argv)
+{
+	const char **text = text_of(o, c);
+
+	if (text) {
+		*text = optarg;
+		return;
+	}
 	switch (c) {
 	case OPT_ALLOW:
-		if (allow_add(&o->allow, optarg, &e) != 0)
-			cli_usage("flowrecv", "--allow: %s", e.text);
+		add_allowed(o, optarg);
 		break;
-	case OPT_CONTROL:
-		o->control = optarg;
+	case OPT_BUFFER:
+		o->buffer = size_option("--receive-buffer", optarg, BUFFER_MIN,
+					BUFFER_MAX);
 		break;
 	case OPT_COUNT:
 		o->count = count_option(optarg);
@@ -190,30 +280,20 @@ option_set(struct options *o, int c, char **argv)
 	case OPT_JSON:
 		o->json = true;
 		break;
-	case OPT_METRICS:
-		o->metrics = optarg;
+	case OPT_PORT:
+		ports_option(o, optarg);
 		break;
 	case OPT_QUEUE:
 		o->queue = size_option("--queue", optarg, QUEUE_MIN, SIZE_MAX);
 		break;
-	case OPT_BUFFER:
-		o->buffer = size_option("--receive-buffer", optarg, BUFFER_MIN,
-					BUFFER_MAX);
+	case OPT_RATE:
+		o->rate = number_option("--rate", optarg);
 		break;
-	case OPT_READ:
-		o->read = optarg;
+	case OPT_SPEED:
+		o->speed = speed_option(optarg);
 		break;
-	case OPT_STATE:
-		o->state = optarg;
-		break;
-	case OPT_USER:
-		o->user = optarg;
-		break;
-	case OPT_NAME:
-		o->name = optarg;
-		break;
-	case OPT_PORT:
-		ports_option(o, optarg);
+	case OPT_TEE:
+		add_tee(o, optarg);
 		break;
 	case 'v':
 		o->verbose = true;
@@ -239,6 +319,23 @@ check_modes(const bool given[OPTIONS], enum mode mode, const char *what)
 }
 
 static void
+check_capture(struct options *o, const bool given[OPTIONS])
+{
+	check_modes(given, MODE_CAPTURE, "--read");
+	if (o->nwords > 0)
+		cli_usage("flowrecv", "--read takes no ports; --port picks of "
+				      "those in it");
+	if (!o->to && (given[OPT_RATE] || given[OPT_SPEED]))
+		cli_usage("flowrecv", "--rate and --speed go with --to");
+	if (given[OPT_RATE] && given[OPT_SPEED])
+		cli_usage("flowrecv", "--rate or --speed, not both");
+	if (o->to && o->name)
+		cli_usage("flowrecv", "--name does not go with --to");
+	if (!given[OPT_RATE] && !given[OPT_SPEED])
+		o->speed = 1;
+}
+
+static void
 check(struct options *o, const bool given[OPTIONS])
 {
 	struct err e;
@@ -252,10 +349,7 @@ check(struct options *o, const bool given[OPTIONS])
 			cli_usage("flowrecv", "--read does not go with %s",
 				  o->verb);
 	} else if (o->read) {
-		check_modes(given, MODE_CAPTURE, "--read");
-		if (o->nwords > 0)
-			cli_usage("flowrecv", "--read takes no ports; --port "
-					      "picks of those in it");
+		check_capture(o, given);
 	} else {
 		check_modes(given, MODE_PORTS, "ports to listen on");
 		if (o->nwords == 0 && !o->control && !o->state &&

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "flowrecv/allow.h"
+#include "flowrecv/tee.h"
 
 enum { PORTS_BYTES = 65536 / 8 };
 
@@ -23,7 +24,12 @@ struct options {
 	const char *control, *metrics, *state, *user;
 	uint64_t count;
 	const char *verb; /* a command; NULL: none */
-	char **words;	  /* of the command; else the ports */
+	const char *tees[TEE_TARGETS];
+	size_t ntees;
+	const char *to; /* where a capture goes; NULL: to the output */
+	double rate;	/* datagrams a second; 0: as fast as it goes */
+	double speed;	/* times the capture's own; 0: rate counts */
+	char **words;	/* of the command; else the ports */
 	size_t nwords;
 };
 

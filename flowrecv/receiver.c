@@ -138,6 +138,8 @@ take(struct receiver *r, struct binding *b, struct datagram *d)
 		trace_datagram(b->views, d, !allowed);
 	if (!allowed)
 		return 0;
+	if (r->tee)
+		tee_add(r->tee, d);
 	room = has_room(r, DATAGRAM_HEADER_MAX + d->len);
 	if (room < 0)
 		return -1;
@@ -176,6 +178,8 @@ receive(struct receiver *r, struct binding *b, int64_t *last)
 		if (take(r, b, &d) != 0)
 			return -1;
 	}
+	if (r->tee)
+		tee_flush(r->tee);
 	if (n > 0)
 		*last = d.time_us;
 	return outqueue_flush(&r->out, &r->err) == 0 ? n : -1;

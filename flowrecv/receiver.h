@@ -27,6 +27,7 @@
 #include "flowrecv/exporter.h"
 #include "flowrecv/inbox.h"
 #include "flowrecv/outqueue.h"
+#include "flowrecv/tee.h"
 
 /* Of events: signals and output have the middle one, which libevent gives, so
  * that a flood does not hold them up. */
@@ -40,6 +41,7 @@ struct receiver {
 	uint64_t kernel_drops;	  /* of those that are closed */
 	struct exporters exporters;
 	const struct allow *allow; /* the caller's; NULL: everyone */
+	struct tee *tee;	   /* the caller's; NULL: no copies */
 	struct log_limit refuse_log;
 	struct inbox inbox;
 	struct outqueue out;

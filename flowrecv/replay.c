@@ -44,38 +44,44 @@ flush(struct replay *r)
 	return r->failed ? -1 : 0;
 }
 
-/* Before a read.  A signal that comes between the look at `stopped` and the
- * wait must not be missed, so it is let in by the wait alone. */
+/* Waits for P, if it is not NULL, at most TIME if that is not NULL.  A signal
+ * that comes between the look at `stopped` and the wait must not be missed, so
+ * it is let in by the wait alone. */
+static void
+wait_for(struct pollfd *p, const struct timespec *time)
+{
+	sigset_t ours, before;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	if (!stopped)
+		ppoll(p, p ? 1 : 0, time, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Before a read. */
 static int
 input_wait(void *arg, int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	sigset_t ours, before;
-	int rc = 0;
 
 	if (poll(&p, 1, 0) != 0)
 		return stopped ? -1 : 0;
 	if (flush(arg) != 0)
 		return -1;
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGTERM);
-	sigprocmask(SIG_BLOCK, &ours, &before);
-	while (!stopped && rc == 0)
-		rc = ppoll(&p, 1, NULL, &before);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	while (!stopped && p.revents == 0)
+		wait_for(&p, NULL);
 	return stopped ? -1 : 0;
 }
 
 int
-replay_init(struct replay *r, const char *path, const char *binding,
-	    const uint8_t *ports, int fd, struct err *e)
+replay_init(struct replay *r, const char *path, int fd, struct err *e)
 {
-	memset(r, 0, sizeof(*r));
-	r->capture.ports = ports;
+	r->capture.ports = r->ports;
 	r->capture.wait = input_wait;
 	r->capture.wait_arg = r;
-	r->binding = binding;
 	r->lines = isatty(fd);
 	stream_out_init(&r->out, fd);
 	catch_signals();
@@ -109,6 +115,21 @@ put(struct replay *r, const struct datagram *d)
 	r->pending += n + d->len;
 }
 
+/* Sends D on when it is due, unless that is never because of a signal. */
+static void
+send_on(struct replay *r, const struct datagram *d)
+{
+	int64_t us = pace_next(&r->pace, d->time_us);
+	struct iovec iov = {(void *)(uintptr_t)d->payload, d->len};
+	struct mmsghdr m = {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}};
+	struct timespec ts = {us / 1000000, us % 1000000 * 1000};
+
+	if (us > 0)
+		wait_for(NULL, &ts);
+	if (!stopped)
+		target_send(r->to, &m, 1, 0);
+}
+
 int
 replay_run(struct replay *r, struct err *e)
 {
@@ -122,6 +143,10 @@ replay_run(struct replay *r, struct err *e)
 		if (rc != 1)
 			break;
 		d.number = ++r->number;
+		if (r->to) {
+			send_on(r, &d);
+			continue;
+		}
 		put(r, &d);
 		if (r->pending >= FLUSH_BYTES && flush(r) != 0)
 			break;
@@ -146,6 +171,11 @@ replay_report(const struct replay *r, bool all)
 			 " packets cut short by the capture, %" PRIu64
 			 " malformed",
 			 r->capture.name, n->fragments, n->cut, n->bad);
+	if (r->to && (all || r->to->failed > 0))
+		log_line("%s: %" PRIu64 " datagrams sent to %s, %" PRIu64
+			 " could not be sent",
+			 r->capture.name, r->to->sent, r->to->name,
+			 r->to->failed);
 	if (all)
 		log_line("%s: %" PRIu64 " packets: %" PRIu64
 			 " datagrams passed on, %" PRIu64 " skipped, %" PRIu64

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From a capture to the output, waiting for the reader as long as it takes.
+ * From a capture to the output, waiting for the reader as long as it takes; or
+ * to another collector, when each datagram is due.
  *
  * Here nothing can be lost by waiting, so there is no queue and no loop of
  * events: a plain read, a plain write.  The first SIGINT or SIGTERM ends the
@@ -16,21 +17,28 @@
 #include "common/err.h"
 #include "common/stream.h"
 #include "flowrecv/capture.h"
+#include "flowrecv/pace.h"
+#include "flowrecv/target.h"
 
 struct replay {
+	/* set by the caller, and borrowed */
+	const char *binding;
+	const uint8_t *ports; /* as in struct capture */
+	struct target *to;    /* NULL: the output */
+	struct pace pace;     /* if so */
+	/* its own */
 	struct capture capture;
 	struct stream_out out;
 	uint64_t stream, number;
-	const char *binding; /* borrowed */
 	bool lines;
 	size_t pending; /* bytes since the last flush */
 	bool failed;
 	struct err err;
 };
 
-/* PORTS as in struct capture. */
-int replay_init(struct replay *, const char *path, const char *binding,
-		const uint8_t *ports, int fd, struct err *);
+/* What the caller sets is set, the rest is zero.  PATH is the capture, FD the
+ * output. */
+int replay_init(struct replay *, const char *path, int fd, struct err *);
 void replay_clear(struct replay *);
 
 /* What came before an error was handed on. */

@@ -66,6 +66,31 @@ report_exporters(struct receiver *r, const struct binding *only,
 }
 
 void
+report_tee(struct receiver *r, report_target *take, void *ctx)
+{
+	for (size_t i = 0; r->tee && i < r->tee->ntargets; i++)
+		take(ctx, &r->tee->targets[i]);
+}
+
+void
+report_target_text(const struct target *t, char line[REPORT_LINE_MAX])
+{
+	snprintf(line, REPORT_LINE_MAX,
+		 "copies to %.128s: sent %" PRIu64 ", failed %" PRIu64, t->name,
+		 t->sent, t->failed);
+}
+
+/* A name has no character that JSON would escape, or it had not been found. */
+void
+report_target_json(const struct target *t, char line[REPORT_LINE_MAX])
+{
+	snprintf(line, REPORT_LINE_MAX,
+		 "{\"tee\":\"%.128s\",\"sent\":%" PRIu64 ",\"failed\":%" PRIu64
+		 "}",
+		 t->name, t->sent, t->failed);
+}
+
+void
 report_text(const struct report_row *w, char line[REPORT_LINE_MAX])
 {
 	const struct tally *t = w->tally;
@@ -116,10 +141,21 @@ to_log(void *ctx, const struct report_row *w)
 	log_line("%s", line);
 }
 
+static void
+target_to_log(void *ctx, const struct target *t)
+{
+	char line[REPORT_LINE_MAX];
+
+	(void)ctx;
+	report_target_text(t, line);
+	log_line("%s", line);
+}
+
 void
 report_log(struct receiver *r, bool all)
 {
 	report_ports(r, NULL, to_log, NULL);
+	report_tee(r, target_to_log, NULL);
 	if (!all)
 		return;
 	log_line("exporters: known %zu, evicted %" PRIu64, r->exporters.n,
@@ -132,6 +168,8 @@ report_lost(struct receiver *r)
 {
 	bool lost = r->total.dropped > 0 || r->kernel_drops > 0;
 
+	for (size_t i = 0; r->tee && i < r->tee->ntargets; i++)
+		lost = lost || r->tee->targets[i].failed > 0;
 	for (struct binding *b = r->bindings; b; b = b->next) {
 		binding_kernel_drops(b);
 		lost = lost || b->kernel_drops > 0;
@@ -193,6 +231,36 @@ begin_family(struct metrics *m, const char *of, const struct figure *f,
 		metrics_counter(m, name, f->help);
 }
 
+struct target_samples {
+	struct metrics *to;
+	bool failed;
+};
+
+static void
+put_target(void *ctx, const struct target *t)
+{
+	const struct target_samples *s = ctx;
+	const struct metrics_label label = {"target", t->name};
+
+	metrics_sample(s->to, s->failed ? t->failed : t->sent, &label, 1);
+}
+
+static void
+put_targets(struct receiver *r, struct metrics *m)
+{
+	struct target_samples s = {.to = m};
+
+	if (!r->tee)
+		return;
+	metrics_counter(m, "flowrecv_tee_datagrams_sent_total",
+			"Copies sent to other collectors");
+	report_tee(r, put_target, &s);
+	s.failed = true;
+	metrics_counter(m, "flowrecv_tee_datagrams_failed_total",
+			"Copies that could not be sent");
+	report_tee(r, put_target, &s);
+}
+
 void
 report_metrics(struct receiver *r, struct metrics *m)
 {
@@ -209,6 +277,7 @@ report_metrics(struct receiver *r, struct metrics *m)
 			"Datagrams that the kernel dropped because the "
 			"receive buffer was full");
 	report_ports(r, NULL, put_sample, &s);
+	put_targets(r, m);
 	metrics_gauge(m, "flowrecv_exporters", "Exporters known");
 	metrics_value(m, r->exporters.n);
 	metrics_counter(m, "flowrecv_exporters_evicted_total",

@@ -32,6 +32,12 @@ void report_ports(struct receiver *, const struct binding *only, report_take *,
 void report_exporters(struct receiver *, const struct binding *only,
 		      report_take *, void *ctx);
 
+/* Each target of --tee. */
+typedef void report_target(void *ctx, const struct target *);
+void report_tee(struct receiver *, report_target *, void *ctx);
+void report_target_text(const struct target *, char line[REPORT_LINE_MAX]);
+void report_target_json(const struct target *, char line[REPORT_LINE_MAX]);
+
 /* A row as a line, without its end: text, or JSON. */
 void report_text(const struct report_row *, char line[REPORT_LINE_MAX]);
 void report_json(const struct report_row *, char line[REPORT_LINE_MAX]);
@@ -43,7 +49,7 @@ void report_log(struct receiver *, bool all);
 /* The same for Prometheus. */
 void report_metrics(struct receiver *, struct metrics *);
 
-/* Whether the queue or the kernel dropped anything. */
+/* Whether the queue or the kernel dropped anything, or a copy failed. */
 bool report_lost(struct receiver *);
 
 #endif

@@ -121,10 +121,11 @@ def test_stages(scratch):
 
 def test_flowrecv(scratch):
     """those of flowrecv, with labels of port and exporter"""
-    a, b = receiver.free_ports(2)
+    a, b, other = receiver.free_ports(3)
     port = scrape.free_port()
     with receiver.Receiver(scratch, f"a={a}", "--allow=127.0.0.1",
-                           f"--metrics=127.0.0.1:{port}") as r:
+                           f"--metrics=127.0.0.1:{port}",
+                           f"--tee=udp:127.0.0.1:{other}") as r:
         r.open("b-1.x_y", b)
         r.open("c", receiver.free_ports(1)[0])
         receiver.send(a, [b"x"] * 3)
@@ -160,7 +161,11 @@ def compare(r, got):
     names = {"received": "received_total", "refused": "refused_total",
              "dropped": "dropped_total", "queued": "queued",
              "sent": "sent_total"}
-    wanted = {("flowrecv_exporters",): known,
+    tee = re.findall(r"copies to (\S+): sent (\d+), failed (\d+)", r.said())
+    target = ("target", tee[-1][0])
+    wanted = {("flowrecv_tee_datagrams_sent_total", target): int(tee[-1][1]),
+              ("flowrecv_tee_datagrams_failed_total", target): int(tee[-1][2]),
+              ("flowrecv_exporters",): known,
               ("flowrecv_exporters_evicted_total",): evicted}
     for name in listed:
         c = counters[name := name.replace("closed ports", "(closed)")]
