@@ -315,6 +315,14 @@ start(struct decoder *d, const struct block_in *b, const uint8_t *body,
 	d->limit = body + b->body;
 }
 
+static bool
+is_sound(const struct block_in *b, const uint8_t *body, size_t col)
+{
+	const struct block_place *at = &b->places[col];
+
+	return checksum(body + at->offset, at->stored) == at->checksum;
+}
+
 /* Another column of the block, as integers, for one that is relative to it. */
 static int
 reference(struct decoder *d, unsigned col, size_t n, uint64_t *out)
@@ -331,6 +339,8 @@ reference(struct decoder *d, unsigned col, size_t n, uint64_t *out)
 	width = col_type_width(type);
 	if (width == 0 || width > 8)
 		return decode_fail(d, "relative to a column of no integers");
+	if (!is_sound(t->b, t->body, col))
+		return decode_fail(d, "relative to a damaged column");
 	start(&sub, t->b, t->body, col);
 	nulls = t->b->pub.stats[col].nulls;
 	/* the bitmap is passed over: what it hides is zero */
@@ -358,6 +368,8 @@ reference_codes(struct decoder *d, unsigned col, size_t n, uint32_t *out)
 	type = t->b->pub.shape->fields[col].type;
 	if (type == COL_STRING || type == COL_BYTES)
 		return decode_fail(d, "mapped from a column of strings");
+	if (!is_sound(t->b, t->body, col))
+		return decode_fail(d, "mapped from a damaged column");
 	start(&sub, t->b, t->body, col);
 	nulls = t->b->pub.stats[col].nulls;
 	if ((nulls != 0 && nulls != n && decode_vector32(&sub, n, out) != 0) ||
@@ -429,14 +441,6 @@ begin(struct target *t, const struct block_in *b, const void *body, size_t col,
 	return 0;
 }
 
-static int
-verify(const struct target *t, size_t col)
-{
-	const struct block_place *at = &t->b->places[col];
-
-	return checksum(t->d.p, at->stored) == at->checksum ? 0 : -1;
-}
-
 static const char *
 name_of(const struct block_in *b, size_t col)
 {
@@ -465,7 +469,7 @@ block_column(const struct block_in *b, const void *body, size_t col,
 
 	if (prepare(c, b->pub.rows) != 0 || begin(&t, b, body, col, s) != 0)
 		return err_sys(e, "cannot read column %s", name_of(b, col));
-	if (verify(&t, col) != 0)
+	if (!is_sound(b, body, col))
 		return mismatch(b, col, e);
 	t.c = c;
 	if (decode_target(&t, b->pub.stats[col].nulls) != 0 || t.d.bad)
@@ -494,7 +498,7 @@ block_encoding(const struct block_in *b, const void *body, size_t col,
 	struct target t;
 	unsigned kind;
 
-	if (begin(&t, b, body, col, s) != 0 || verify(&t, col) != 0)
+	if (begin(&t, b, body, col, s) != 0 || !is_sound(b, body, col))
 		return NULL;
 	if (nulls != 0 && nulls != t.n) {
 		uint32_t *v =
@@ -560,7 +564,7 @@ block_entries(const struct block_in *b, const void *body, size_t col,
 	if (!entries)
 		return 0;
 	start(&t.d, b, body, col);
-	if (verify(&t, col) != 0)
+	if (!is_sound(b, body, col))
 		return mismatch(b, col, e);
 	if (prepare(&c->values, (uint32_t)entries) != 0)
 		return err_sys(e, "cannot read column %s", name_of(b, col));

@@ -46,6 +46,8 @@ read_columns(struct block_in *in, const uint8_t *body)
 		struct block_place *at = &in->places[i];
 
 		at->checksum = checksum(body + at->offset, at->stored);
+	}
+	for (size_t i = 0; i < in->pub.shape->n; i++) {
 		if (block_column(in, body, i, &scratch, &c, &e) == 0)
 			sum += touch(&c, in->pub.shape->fields[i].type,
 				     in->pub.rows);

@@ -327,6 +327,63 @@ START_TEST(damaged_columns_are_refused)
 }
 END_TEST
 
+static bool
+is_same(const struct column *a, const struct column *b, enum col_type t,
+	uint32_t row)
+{
+	struct value x, y;
+
+	column_value(a, t, row, &x);
+	column_value(b, t, row, &y);
+	if (x.type != y.type)
+		return false;
+	if (x.type == COL_STRING || x.type == COL_BYTES)
+		return x.len == y.len &&
+		       (x.len == 0 || memcmp(x.s, y.s, x.len) == 0);
+	return memcmp(x.ip, y.ip, x.type == COL_IP ? 16 : 8) == 0;
+}
+
+/* Columns are read through others: those must be sound, too. */
+START_TEST(no_damage_makes_other_values)
+{
+	enum { ROWS = 2000 };
+	struct batch *b = make(ROWS, 0);
+	struct column good[FIELDS] = {0}, c = {0};
+	struct block_in *in;
+	size_t lost = 0;
+
+	ck_assert_int_eq(block_encode(enc, b, 0, ROWS, &out, &e), 0);
+	ck_assert_int_eq(block_parse(out.head.p, out.head.len, shapes, &in, &e),
+			 0);
+	for (size_t i = 0; i < FIELDS; i++)
+		ck_assert_int_eq(
+		    block_column(in, out.body.p, i, &scratch, &good[i], &e), 0);
+	for (size_t col = 0; col < FIELDS; col++) {
+		size_t at = in->places[col].offset + in->places[col].stored / 2;
+
+		out.body.p[at] ^= 1;
+		for (size_t i = 0; i < FIELDS; i++) {
+			if (block_column(in, out.body.p, i, &scratch, &c, &e)) {
+				lost++;
+				continue;
+			}
+			ck_assert_uint_ne(i, col);
+			for (uint32_t r = 0; r < ROWS; r++)
+				ck_assert(is_same(&good[i], &c,
+						  b->shape->fields[i].type, r));
+		}
+		out.body.p[at] ^= 1;
+	}
+	/* some are read through another */
+	ck_assert_uint_gt(lost, FIELDS);
+	for (size_t i = 0; i < FIELDS; i++)
+		column_clear(&good[i]);
+	column_clear(&c);
+	block_in_free(in);
+	batch_free(b);
+}
+END_TEST
+
 START_TEST(damaged_heads_are_refused)
 {
 	struct batch *b = make(10, 0);
@@ -374,6 +431,7 @@ main(void)
 	tcase_add_test(c, all_null_comes_back_constant);
 	tcase_add_test(c, damaged_columns_are_refused);
 	tcase_add_test(c, damaged_heads_are_refused);
+	tcase_add_test(c, no_damage_makes_other_values);
 	srunner_set_tap(r, "-");
 	srunner_run_all(r, CK_SILENT);
 	failed = srunner_ntests_failed(r);
