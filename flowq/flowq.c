@@ -36,6 +36,10 @@ static const char usage[] =
     "  eval NAME = EXPR, ...\n"
     "  join [type=left] K, ... [ QUERY ]\n"
     "  union [ QUERY ]\n"
+    "  lookup FILE K output F, ...  from a CSV file or MaxMind database\n"
+    "  outputcsv PATH, outputjson PATH, import TABLE\n"
+    "  csvfile PATH, jsonfile PATH, system tables|count|disk|exporters|\n"
+    "        loggers              instead of table\n"
     "\n"
     "  --root DIR         where the tables are (else FLOW_ROOT)\n"
     "  --format FORMAT    row, table, json, csv or tsv; without it table on\n"
@@ -112,6 +116,7 @@ main(int argc, char **argv)
 		cli_usage("flowq",
 			  argc == optind ? "no query" : "one query, in quotes");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	tzset();
 	if (table_root(set.site.root, root, sizeof root, &err)) {
 		log_line("%s", err.text);

@@ -134,9 +134,13 @@ no_command(struct lexer *l, bool first)
 		return lexer_fail(l, t->pos, "expected %s, found %.*s%s", names,
 				  (int)(t->name.len > 40 ? 40 : t->name.len),
 				  t->name.p, hint);
-	return lexer_fail(l, t->pos, "there is no command %.*s%s; there are %s",
+	if (nearest_name(&near))
+		return lexer_fail(l, t->pos, "there is no command %.*s%s",
+				  (int)(t->name.len > 40 ? 40 : t->name.len),
+				  t->name.p, hint);
+	return lexer_fail(l, t->pos, "there is no command %.*s; there are %s",
 			  (int)(t->name.len > 40 ? 40 : t->name.len), t->name.p,
-			  hint, names);
+			  names);
 }
 
 /* NAME ... as the verb says */

@@ -11,9 +11,10 @@
 
 enum { HINTS_MAX = 8 };
 
-struct source_list {
-	struct source *src;
-	struct source_list *next;
+struct owned {
+	void *p;
+	void (*free)(void *);
+	struct owned *next;
 };
 
 int
@@ -303,17 +304,30 @@ plan_limit(struct plan *p, uint64_t skip, uint64_t limit)
 }
 
 int
-plan_source(struct plan *p, struct source *src)
+plan_own(struct plan *p, void *what, void (*free)(void *))
 {
-	struct source_list *l = arena_alloc(p->arena, sizeof(*l));
+	struct owned *o = arena_alloc(p->arena, sizeof(*o));
 
-	if (!l || !src) {
-		source_free(src);
+	if (!o || !what) {
+		if (what)
+			free(what);
 		return plan_oom(p);
 	}
-	*l = (struct source_list){src, p->sources};
-	p->sources = l;
-	return open_source(p, src);
+	*o = (struct owned){what, free, p->owned};
+	p->owned = o;
+	return 0;
+}
+
+static void
+free_source(void *src)
+{
+	source_free(src);
+}
+
+int
+plan_source(struct plan *p, struct source *src)
+{
+	return plan_own(p, src, free_source) ? -1 : open_source(p, src);
 }
 
 static int
@@ -392,9 +406,9 @@ plan_clear(struct plan *p)
 {
 	/* Newest first: they may be made of older ones, and of sinks'
 	 * results. */
-	for (struct source_list *l = p->sources; l; l = l->next)
-		source_free(l->src);
-	p->sources = NULL;
+	for (struct owned *o = p->owned; o; o = o->next)
+		o->free(o->p);
+	p->owned = NULL;
 	for (struct stage *s = p->first; s; s = s->next)
 		sink_free(s->sink);
 	p->first = NULL;

@@ -57,7 +57,7 @@ struct plan {
 	/* Order of a source without an order of its own: these fields. */
 	size_t norder;
 	size_t hints;
-	struct source_list *sources; /* that the plan opened */
+	struct owned *owned; /* that is freed with it */
 };
 
 /* -1: the lexer's err says why; where is err_pos, unless it failed. What the
@@ -100,6 +100,8 @@ const struct columns *branch_columns(struct plan *, const struct branch *);
 /* Opens a stage over a source, which is the plan's from now on; NULL: memory
  * was out. */
 int plan_source(struct plan *, struct source *);
+/* WHAT is freed with the plan, or at once if that is not to be. */
+int plan_own(struct plan *, void *what, void (*free)(void *));
 int plan_oom(struct plan *);
 /* Something else than the query is wrong; err says what. Always -1. */
 int plan_fail(struct plan *);

@@ -89,5 +89,7 @@ int text_source_add(struct text_source *, const char *name, size_t len,
 struct plan;
 /* Opens it as the plan's source, and hints at what was left out. */
 int plan_text(struct plan *, struct text_source *);
+/* A CSV file, read as csvfile does. NULL: said why. */
+struct text_source *csv_source(struct plan *, const char *path);
 
 #endif

@@ -698,8 +698,11 @@ describe_result(struct stats *s, struct arena *a)
 	const struct group_plan *p = &s->plan;
 	size_t n = p->nkeys + p->naggs;
 
-	s->result = (struct source){
-	    .ops = &result_ops, .n = n, .time_field = -1, .id_field = -1};
+	s->result = (struct source){.ops = &result_ops,
+				    .n = n,
+				    .lazy = true,
+				    .time_field = -1,
+				    .id_field = -1};
 	s->result.fields = arena_zalloc(a, n * sizeof(*s->result.fields) + 1);
 	s->types = arena_zalloc(a, n * sizeof(*s->types) + 1);
 	if (!s->result.fields || !s->types)

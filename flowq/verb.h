@@ -17,6 +17,7 @@ enum verb_class {
 	VERB_STATELESS, /* looks at rows one by one */
 	VERB_REORDERS,	/* the order it is given does not matter */
 	VERB_ORDERED,	/* it does */
+	VERB_WRITES,	/* rows go elsewhere, in their order */
 	VERB_SOURCE,	/* it begins a query */
 };
 
@@ -32,7 +33,8 @@ struct verb {
 
 extern const struct verb verb_search, verb_where, verb_eval, verb_fields,
     verb_rename, verb_stats, verb_sort, verb_limit, verb_table, verb_union,
-    verb_join, verb_csvfile, verb_jsonfile, verb_system;
+    verb_join, verb_csvfile, verb_jsonfile, verb_system, verb_outputcsv,
+    verb_outputjson, verb_import, verb_lookup;
 
 /* A source if FIRST, else a command after it. NULL: there is none of that
  * name. */

@@ -125,20 +125,40 @@ csv_open(struct text_source *t, struct csvfile_args *a, struct err *err)
 	return text_source_read(t, start, err);
 }
 
-static int
-csvfile_plan(struct plan *p, const struct command *c)
+static struct text_source *
+open_csv(struct plan *p, struct csvfile_args *a)
 {
-	struct csvfile_args *a = c->args;
 	struct text_source *t =
 	    text_source_new(&csv_format, a->path, p->lexer->err);
 
-	if (!t)
-		return plan_fail(p);
-	if (csv_open(t, a, p->lexer->err)) {
+	if (t && csv_open(t, a, p->lexer->err)) {
 		source_free(&t->src);
-		return plan_fail(p);
+		t = NULL;
 	}
-	return plan_text(p, t);
+	if (!t)
+		plan_fail(p);
+	return t;
+}
+
+struct text_source *
+csv_source(struct plan *p, const char *path)
+{
+	struct csvfile_args *a = arena_zalloc(p->arena, sizeof(*a));
+
+	if (!a) {
+		plan_oom(p);
+		return NULL;
+	}
+	a->path = path;
+	return open_csv(p, a);
+}
+
+static int
+csvfile_plan(struct plan *p, const struct command *c)
+{
+	struct text_source *t = open_csv(p, c->args);
+
+	return t ? plan_text(p, t) : -1;
 }
 
 static int

@@ -111,7 +111,7 @@ order_shows(const struct command *c)
 		enum verb_class class = c->verb->class(c->args);
 
 		if (class != VERB_STATELESS)
-			return class == VERB_ORDERED;
+			return class != VERB_REORDERS;
 	}
 	return true;
 }
