@@ -427,7 +427,12 @@ emit_free(struct sink *sink)
 }
 
 static const struct sink_ops emit_ops = {
-    "rows", emit_start, NULL, emit_block, emit_finish, emit_node, emit_free,
+    .name = "rows",
+    .start = emit_start,
+    .block = emit_block,
+    .finish = emit_finish,
+    .node = emit_node,
+    .free = emit_free,
 };
 
 static int

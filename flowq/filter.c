@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/bits.h"
 #include "common/text.h"
 
 enum pred_kind { PRED_RANGES, PRED_NULL, PRED_EXPR, PRED_AND, PRED_OR };
@@ -720,18 +719,6 @@ run(const struct pred *p, struct view *v, uint8_t *mask)
 	return SOME_ROWS;
 }
 
-/* The selection becomes those of it whose mask is set. */
-static void
-select_rows(struct view *v, const uint8_t *mask)
-{
-	size_t k = bits_ops()->select(mask, v->sel, v->nsel, v->sel_buf);
-
-	if (k == v->nsel)
-		return;
-	v->sel = v->sel_buf;
-	v->nsel = (uint32_t)k;
-}
-
 /* Whether entries rule all rows out, before any row is looked at. */
 static int
 ruled_out(const struct filter *f, struct view *v)
@@ -771,7 +758,7 @@ filter_run(const struct filter *f, struct view *v)
 		if (r == NO_ROW)
 			v->nsel = 0;
 		else if (r == SOME_ROWS)
-			select_rows(v, v->mask_buf);
+			view_select(v, v->mask_buf);
 	}
 	return r < 0 ? -1 : 0;
 }

@@ -36,9 +36,9 @@ mix(uint64_t h)
 }
 
 static inline uint64_t
-mix128(u128 k)
+mix_words(uint64_t low, uint64_t high)
 {
-	return mix((uint64_t)k ^ mix((uint64_t)(k >> 64)));
+	return mix(low ^ mix(high));
 }
 
 static uint64_t
@@ -144,21 +144,52 @@ plan_rows(struct group_plan *p, const struct source *src)
 	p->row_size = (size + 7) & ~(size_t)7;
 }
 
+/* Puts parts one after another. */
+static void
+lay_in_turn(struct group_plan *p)
+{
+	unsigned at = 0;
+
+	for (size_t i = 0; i < p->nkeys; i++) {
+		p->keys[i].shift = p->keys[i].bits ? at : 0;
+		at += p->keys[i].bits;
+	}
+}
+
+/* Puts each part in one of two words; false if they do not fit that way. */
+static bool
+lay_in_words(struct group_plan *p)
+{
+	unsigned used[2] = {0};
+
+	for (size_t i = 0; i < p->nkeys; i++) {
+		struct group_key *k = &p->keys[i];
+		unsigned word = used[0] + k->bits > 64;
+
+		if (used[word] + k->bits > 64)
+			return false;
+		k->shift = k->bits ? 64 * word + used[word] : 0;
+		used[word] += k->bits;
+	}
+	return true;
+}
+
 void
 group_plan_init(struct group_plan *p, const struct source *src)
 {
 	unsigned bits = 0;
 
-	for (size_t i = p->nkeys; i-- > 0;) {
+	for (size_t i = 0; i < p->nkeys; i++) {
 		struct group_key *k = &p->keys[i];
 
 		k->bits = key_bits(k, src);
-		k->shift = k->bits ? bits : 0;
 		bits += k->bits;
 		if (bits > 1000)
 			bits = 1000;
 	}
 	p->bits = bits;
+	if (bits <= 64 || !lay_in_words(p))
+		lay_in_turn(p);
 	p->mode = bits <= 16	? GROUP_DENSE
 		  : bits <= 64	? GROUP_64
 		  : bits <= 128 ? GROUP_128
@@ -214,17 +245,14 @@ group_table_reset(struct group_table *t)
 	t->count = 0;
 }
 
-static uint64_t
+static inline uint64_t
 key_hash(enum group_mode mode, const char *key)
 {
-	u128 k;
-
 	switch (mode) {
 	case GROUP_BYTES:
 		return get64(key);
 	case GROUP_128:
-		memcpy(&k, key, sizeof k);
-		return mix128(k);
+		return mix_words(get64(key), get64(key + 8));
 	default:
 		return mix(get64(key));
 	}
@@ -586,35 +614,56 @@ keys_64(const struct group_plan *p, struct view *v, const struct vec *vecs,
 	return 0;
 }
 
-/* Half words apart, where a part lies in one of them. */
+/* Words of keys of 128 bits: where a part lies in both, it is taken apart. */
 static int
-keys_128(const struct group_plan *p, struct view *v, const struct vec *vecs,
-	 u128 *keys)
+words_128(const struct group_plan *p, struct view *v, const struct vec *vecs,
+	  uint64_t *word[2])
 {
 	uint32_t n = v->eval.n;
-	uint64_t *half[2];
+	u128 *wide = NULL;
 
 	for (int h = 0; h < 2; h++) {
-		half[h] = arena_zalloc(&v->arena, n * sizeof(**half) + 1);
-		if (!half[h])
+		word[h] = arena_zalloc(&v->arena, n * sizeof(**word) + 1);
+		if (!word[h])
 			return eval_oom(&v->eval);
 	}
-	memset(keys, 0, n * sizeof(*keys));
 	for (size_t k = 0; k < p->nkeys; k++) {
 		struct group_key key = p->keys[k];
-		unsigned word = key.shift / 64;
 		int rc;
 
-		key.shift %= 64;
-		if (key.shift + key.bits <= 64)
-			rc = pack64(&key, &vecs[k], n, half[word], v->err);
-		else
-			rc = pack128(&p->keys[k], &vecs[k], n, keys, v->err);
+		if (key.shift % 64 + key.bits <= 64) {
+			key.shift %= 64;
+			rc = pack64(&key, &vecs[k], n,
+				    word[p->keys[k].shift / 64], v->err);
+		} else {
+			wide = arena_zalloc(&v->arena, n * sizeof(*wide) + 1);
+			if (!wide)
+				return eval_oom(&v->eval);
+			rc = pack128(&key, &vecs[k], n, wide, v->err);
+		}
 		if (rc)
 			return -1;
+		for (uint32_t i = 0; wide && i < n; i++) {
+			word[0][i] += (uint64_t)wide[i];
+			word[1][i] += (uint64_t)(wide[i] >> 64);
+		}
+		wide = NULL;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		keys[i] += (u128)half[1][i] << 64 | half[0][i];
+	return 0;
+}
+
+static int
+keys_128(const struct group_plan *p, struct view *v, const struct vec *vecs,
+	 uint64_t *keys)
+{
+	uint64_t *word[2];
+
+	if (words_128(p, v, vecs, word))
+		return -1;
+	for (uint32_t i = 0; i < v->eval.n; i++) {
+		keys[2 * i] = word[0][i];
+		keys[2 * i + 1] = word[1][i];
+	}
 	return 0;
 }
 
@@ -640,22 +689,35 @@ unite_reals(struct view *v, struct vec *x)
 	return 0;
 }
 
+/* The parts of keys, in the view's arena. */
+static struct vec *
+key_parts(const struct group_plan *p, struct view *v)
+{
+	struct vec *vecs =
+	    arena_alloc(&v->arena, (p->nkeys + 1) * sizeof(*vecs));
+
+	if (!vecs)
+		eval_oom(&v->eval);
+	for (size_t k = 0; vecs && k < p->nkeys; k++)
+		if (view_eval(v, p->keys[k].node, &vecs[k]) ||
+		    unite_reals(v, &vecs[k]))
+			return NULL;
+	return vecs;
+}
+
 int
 group_keys(const struct group_plan *p, struct view *v, struct group_keys *out)
 {
 	uint32_t n = v->eval.n;
-	struct vec *vecs =
-	    arena_alloc(&v->arena, (p->nkeys + 1) * sizeof(*vecs));
+	struct vec *vecs = key_parts(p, v);
 	uint64_t *hash = arena_alloc(&v->arena, n * sizeof(*hash) + 1);
 	void *keys = arena_alloc(&v->arena, n * p->key_size + 1);
 	int rc;
 
-	if (!vecs || !hash || !keys)
+	if (!vecs)
+		return -1;
+	if (!hash || !keys)
 		return eval_oom(&v->eval);
-	for (size_t k = 0; k < p->nkeys; k++)
-		if (view_eval(v, p->keys[k].node, &vecs[k]) ||
-		    unite_reals(v, &vecs[k]))
-			return -1;
 	if (p->mode == GROUP_BYTES)
 		rc = keys_bytes(p, v, vecs, keys);
 	else if (p->mode == GROUP_128)
@@ -666,6 +728,35 @@ group_keys(const struct group_plan *p, struct view *v, struct group_keys *out)
 	if (rc == 0 && p->mode != GROUP_DENSE)
 		group_hashes(p, keys, p->key_size, n, hash);
 	return rc;
+}
+
+int
+group_row_hashes(const struct group_plan *p, struct view *v,
+		 const uint64_t **out)
+{
+	uint32_t n = v->eval.n;
+	struct group_keys keys;
+	uint64_t *hash, *word[2];
+	struct vec *vecs;
+
+	if (p->mode != GROUP_128) {
+		if (group_keys(p, v, &keys))
+			return -1;
+		*out = keys.hash;
+		return 0;
+	}
+	vecs = key_parts(p, v);
+	hash = arena_alloc(&v->arena, n * sizeof(*hash) + 1);
+	if (!vecs)
+		return -1;
+	if (!hash)
+		return eval_oom(&v->eval);
+	if (words_128(p, v, vecs, word))
+		return -1;
+	for (uint32_t i = 0; i < n; i++)
+		hash[i] = mix_words(word[0][i], word[1][i]);
+	*out = hash;
+	return 0;
 }
 
 /* Byte keys of entries from FROM on, which are new, move to KEEP. */

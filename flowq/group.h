@@ -95,6 +95,9 @@ int group_out_of_bounds(const char *name, struct err *);
 
 /* Keys of the view's window, in its arena. */
 int group_keys(const struct group_plan *, struct view *, struct group_keys *);
+/* The hashes of these keys, and nothing else. */
+int group_row_hashes(const struct group_plan *, struct view *,
+		     const uint64_t **hash);
 /* Hashes of keys that begin entries or records: the top bits spread them over
  * partitions. */
 void group_hashes(const struct group_plan *, const char *entries, size_t stride,

@@ -287,6 +287,9 @@ plan_sort(struct plan *p, const struct sort_key *keys, size_t n, uint64_t limit)
 		if (!all[n - 1].node)
 			return plan_oom(p);
 	}
+	if (n && all[0].descending && all[0].node->kind == NODE_FIELD &&
+	    filter_empty(p->filter))
+		stats_want_top(p->src, (size_t)all[0].node->slot, limit);
 	return plan_stage(
 	    p, sort_new(p->arena, cols, all, n,
 			limit > SIZE_MAX ? SIZE_MAX : (size_t)limit));

@@ -144,16 +144,17 @@ run_workers(struct work *w, struct worker *workers, size_t threads,
 	return 0;
 }
 
-int
-scan_run(struct scan *s, struct err *err)
+/* Passes all blocks to the sink: 1 if that is to be done again. */
+static int
+pass(struct scan *s, size_t threads, struct err *err)
 {
 	struct work w = {.scan = s, .lock = PTHREAD_MUTEX_INITIALIZER};
 	struct worker *workers = NULL;
-	size_t threads = scan_threads();
 	int rc = -1;
 
-	if ((s->src->ops->prepare && s->src->ops->prepare(s->src, err)) ||
-	    s->sink->ops->start(s->sink, threads, err) || choose(&w, err))
+	s->pruned = s->from_header = s->read = 0;
+	s->columns_read = s->overflows = 0;
+	if (choose(&w, err))
 		goto out;
 	if (threads > w.n)
 		threads = w.n;
@@ -168,10 +169,25 @@ scan_run(struct scan *s, struct err *err)
 		s->overflows += workers[i].view.eval.overflows;
 		view_clear(&workers[i].view);
 	}
-	if (rc == 0)
-		rc = s->sink->ops->finish(s->sink, err);
+	if (rc == 0 && s->sink->ops->again)
+		rc = s->sink->ops->again(s->sink, err);
 out:
 	free(workers);
 	free(w.todo);
 	return rc;
+}
+
+int
+scan_run(struct scan *s, struct err *err)
+{
+	size_t threads = scan_threads();
+	int rc;
+
+	if ((s->src->ops->prepare && s->src->ops->prepare(s->src, err)) ||
+	    s->sink->ops->start(s->sink, threads, err))
+		return -1;
+	do
+		rc = pass(s, threads, err);
+	while (rc > 0);
+	return rc < 0 ? -1 : s->sink->ops->finish(s->sink, err);
 }

@@ -29,7 +29,10 @@ struct sink_ops {
 	 * none selected.  Sets *stop when no more rows are wanted. */
 	int (*block)(struct sink *, size_t thread, struct view *, size_t nth,
 		     atomic_bool *stop);
-	/* After the last block. One thread. */
+	/* After the last block: 1 if all of them are wanted once more, which
+	 * is how the rows come to be known only then.  May be NULL. */
+	int (*again)(struct sink *, struct err *);
+	/* After that. One thread. */
 	int (*finish)(struct sink *, struct err *);
 	/* The i-th expression that it evaluates, NULL past the last. */
 	const struct node *(*node)(const struct sink *, size_t i);
@@ -45,7 +48,7 @@ struct scan {
 	struct source *src;
 	const struct filter *filter;
 	struct sink *sink;
-	/* what was done */
+	/* what was done, the last time */
 	size_t pruned, from_header, read;
 	uint64_t columns_read, overflows;
 };

@@ -535,7 +535,12 @@ sort_free(struct sink *sink)
 }
 
 static const struct sink_ops sort_ops = {
-    "sort", sort_start, NULL, sort_block, sort_finish, sort_node, sort_free,
+    .name = "sort",
+    .start = sort_start,
+    .block = sort_block,
+    .finish = sort_finish,
+    .node = sort_node,
+    .free = sort_free,
 };
 
 struct sink *

@@ -4,7 +4,8 @@
  *
  * A source has fields, each of one type over all its blocks (see
  * expr_type_unify), and blocks of rows whose columns are had one by one.
- * Blocks are visited once each, from several threads.
+ * Blocks are visited from several threads, mostly once each, and all of them
+ * once more if the sink needs that.
  */
 #ifndef FLOWQ_SOURCE_H
 #define FLOWQ_SOURCE_H

@@ -7,9 +7,12 @@
 
 #include "flowq/grouping.h"
 #include "flowq/rowset.h"
+#include "flowq/toplist.h"
 
 enum {
+	TOP_GROUPS = 1 << 15, /* from which on the first few are looked for */
 	FEW_GROUPS = 1 << 20, /* that one thread merges by itself */
+	TOP_LIMIT = 10000,    /* of how many at most */
 	RESULT_ROWS = 1 << 16,
 };
 
@@ -19,6 +22,7 @@ struct local {
 	char *coded;	/* entries by code, zero from block to block */
 	uint32_t *used; /* codes */
 	size_t coded_cap;
+	size_t blocks; /* that were done */
 };
 
 struct stats {
@@ -31,6 +35,8 @@ struct stats {
 	size_t threads;
 	struct local *locals;
 	enum expr_type *types;
+	struct toplist top;
+	atomic_bool top_due;
 	bool spread;	    /* the result comes by partitions */
 	struct part *spare; /* under lock */
 	pthread_mutex_t lock;
@@ -212,6 +218,20 @@ coded_room(const struct stats *s, struct local *l, uint32_t entries,
 	return 0;
 }
 
+/* Codes of the window's rows, in BUF if they do not lie side by side. */
+static const uint32_t *
+window_codes(const struct view *v, const uint32_t *code,
+	     uint32_t buf[VIEW_CHUNK])
+{
+	const uint32_t *sel = v->sel;
+
+	if (!sel)
+		return code + v->at;
+	for (uint32_t i = 0; i < v->eval.n; i++)
+		buf[i] = code[sel[v->at + i]];
+	return buf;
+}
+
 /* Selected rows into the entries of their codes. */
 static int
 add_by_code(const struct stats *s, struct local *l, struct view *v,
@@ -226,20 +246,14 @@ add_by_code(const struct stats *s, struct local *l, struct view *v,
 
 	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
 		rows.n = window_at(v, at);
-		rows.index = code + at;
-		if (v->sel) {
-			for (uint32_t i = 0; i < rows.n; i++)
-				index[i] = code[v->sel[at + i]];
-			rows.index = index;
-		}
+		rows.index = window_codes(v, code, index);
 		if (add_aggregates(s, v, &rows))
 			return -1;
 	}
 	return 0;
 }
 
-/* Entries by code that were used go to the groups that they belong to, and are
- * zero again. */
+/* Entries by code that were used go to the groups that they belong to. */
 static int
 merge_codes(const struct stats *s, struct local *l, struct view *e)
 {
@@ -293,37 +307,235 @@ add_to_group(const struct stats *s, struct local *l, struct view *v)
 	return add_to_one(s, l, v, entry);
 }
 
+/* How keys vary, and for KEYS_CODED a view of the entries: where there are
+ * fewer of them than rows. */
+static int
+keys_how(const struct stats *s, struct view *v, size_t *field, struct view **e)
+{
+	int how = keys_vary(s, v, field, e), over = 0;
+
+	if (how == KEYS_CODED && v->nsel >= (*e)->nsel)
+		over = keys_overflow(s, *e);
+	else if (how == KEYS_CODED)
+		how = KEYS_VARY;
+	return over < 0 ? -1 : over ? KEYS_VARY : how;
+}
+
+static int
+group_block(const struct stats *s, struct local *l, struct view *v)
+{
+	const uint32_t *code;
+	size_t field = 0;
+	struct view *e;
+	int how = keys_how(s, v, &field, &e);
+
+	if (how < 0)
+		return -1;
+	if (how == KEYS_CONSTANT)
+		return add_to_group(s, l, v);
+	if (how == KEYS_VARY)
+		return add_rows(s, l, v);
+	l->groups.taken += v->nsel;
+	if (coded_room(s, l, e->nsel, v->err) || view_codes(v, field, &code) ||
+	    add_by_code(s, l, v, code))
+		return -1;
+	return merge_codes(s, l, e);
+}
+
+/*
+ * The first groups of many: see toplist.h.
+ */
+
+/* What the aggregate is of, in the window: a count is of ones. */
+static int
+sketch_weights(const struct stats *s, struct view *v, struct vec *out)
+{
+	static const uint64_t one = 1;
+	const struct node *arg = s->plan.aggs[s->top.agg].arg;
+
+	*out = (struct vec){TYPE_UINT, true, NULL, &one};
+	return arg ? view_eval(v, arg, out) : 0;
+}
+
+static inline uint64_t
+weight_at(const struct vec *w, uint32_t i)
+{
+	return VEC_NULL(*w, i) ? 0 : VEC_AT(*w, uint64_t, i);
+}
+
+static int
+sketch_rows(struct stats *s, struct local *l, struct view *v)
+{
+	uint64_t weight[VIEW_CHUNK];
+	const uint64_t *hash;
+	struct vec vec;
+
+	for (uint32_t at = 0; at < v->nsel; at += v->eval.n) {
+		window_at(v, at);
+		if (sketch_weights(s, v, &vec) ||
+		    group_row_hashes(&s->plan, v, &hash))
+			return -1;
+		for (uint32_t i = 0; i < v->eval.n; i++)
+			weight[i] = weight_at(&vec, i);
+		toplist_add(&s->top, (size_t)(l - s->locals), hash, weight,
+			    v->eval.n);
+	}
+	return 0;
+}
+
+/* By entries: SUMS has one for each, zero from block to block. */
+static int
+sketch_codes(struct stats *s, struct local *l, struct view *e)
+{
+	uint64_t *sums = (uint64_t *)l->coded;
+	const uint64_t *hash;
+
+	for (uint32_t at = 0; at < e->nsel; at += e->eval.n) {
+		window_at(e, at);
+		if (group_row_hashes(&s->plan, e, &hash))
+			return -1;
+		toplist_add(&s->top, (size_t)(l - s->locals), hash, sums + at,
+			    e->eval.n);
+	}
+	memset(sums, 0, e->nsel * sizeof(*sums));
+	return 0;
+}
+
+static void
+add_weights(uint64_t *restrict sums, const uint32_t *restrict code,
+	    const struct vec *w, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t *sum = &sums[code[i]];
+
+		if (__builtin_add_overflow(*sum, weight_at(w, i), sum))
+			*sum = UINT64_MAX;
+	}
+}
+
+static int
+sketch_block(struct stats *s, struct local *l, struct view *v)
+{
+	uint32_t index[VIEW_CHUNK];
+	const uint32_t *code;
+	size_t field = 0;
+	struct view *e;
+	struct vec vec;
+	int how = keys_how(s, v, &field, &e);
+
+	if (how < 0)
+		return -1;
+	if (how != KEYS_CODED)
+		return sketch_rows(s, l, v);
+	if (coded_room(s, l, e->nsel, v->err) || view_codes(v, field, &code))
+		return -1;
+	for (uint32_t at = 0; at < v->nsel; at += v->eval.n) {
+		window_at(v, at);
+		if (sketch_weights(s, v, &vec))
+			return -1;
+		add_weights((uint64_t *)l->coded, window_codes(v, code, index),
+			    &vec, v->eval.n);
+	}
+	return sketch_codes(s, l, e);
+}
+
+/* Sets the mask of a view's rows by whether their groups may be wanted: 0 if
+ * none is. */
+static int
+pick_rows(const struct stats *s, struct view *v)
+{
+	const uint64_t *hash;
+	uint8_t any = 0;
+
+	for (uint32_t at = 0; at < v->nsel; at += v->eval.n) {
+		uint8_t *restrict mask = v->mask_buf + at;
+
+		window_at(v, at);
+		if (group_row_hashes(&s->plan, v, &hash))
+			return -1;
+		any |= toplist_mask(&s->top, hash, v->eval.n, mask);
+	}
+	return any;
+}
+
+/* The mask of rows by that of their entries. */
+static void
+spread_mask(struct view *v, const uint32_t *restrict code,
+	    const uint8_t *restrict entries)
+{
+	uint8_t *restrict mask = v->mask_buf;
+	const uint32_t *sel = v->sel;
+	uint32_t n = v->nsel;
+
+	if (sel)
+		for (uint32_t i = 0; i < n; i++)
+			mask[i] = entries[code[sel[i]]];
+	else
+		for (uint32_t i = 0; i < n; i++)
+			mask[i] = entries[code[i]];
+}
+
+/* Narrows the selection to rows whose groups may be wanted. */
+static int
+pick_block(const struct stats *s, struct view *v)
+{
+	const uint32_t *code;
+	size_t field = 0;
+	struct view *e;
+	int how = keys_how(s, v, &field, &e), any;
+
+	if (how < 0)
+		return -1;
+	any = pick_rows(s, how == KEYS_CODED ? e : v);
+	if (any <= 0) {
+		v->nsel = 0;
+		return any;
+	}
+	if (how == KEYS_CODED) {
+		if (view_codes(v, field, &code))
+			return -1;
+		spread_mask(v, code, e->mask_buf);
+	}
+	view_select(v, v->mask_buf);
+	return 0;
+}
+
+/* Whether there are so many groups that the first of them are looked for. */
+static bool
+is_top_due(struct stats *s, const struct local *l)
+{
+	double parts = (double)s->src->blocks / (double)l->blocks;
+
+	if (s->top.phase != TOPLIST_WATCH || l->groups.table.count < TOP_GROUPS)
+		return false;
+	if (toplist_promises(&s->top, &l->groups.table, l->groups.taken, parts))
+		return true;
+	s->top.phase = TOPLIST_OFF;
+	return false;
+}
+
 static int
 stats_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	    atomic_bool *stop)
 {
 	struct stats *s = (struct stats *)sink;
 	struct local *l = &s->locals[thread];
-	const uint32_t *code;
-	size_t field = 0;
-	struct view *e;
-	int how, rc = 1;
 
-	(void)nth, (void)stop;
+	(void)nth;
 	if (!s->plan.nkeys)
 		return add_to_one(s, l, v, l->one);
-	if (!v->nsel)
-		return 0;
-	how = keys_vary(s, v, &field, &e);
-	if (how < 0)
+	if (s->top.phase == TOPLIST_SKETCH)
+		return v->nsel ? sketch_block(s, l, v) : 0;
+	if (s->top.phase == TOPLIST_PICK && v->nsel && pick_block(s, v))
 		return -1;
-	if (how == KEYS_CONSTANT)
-		return add_to_group(s, l, v);
-	/* Few rows are looked at one by one. */
-	if (how == KEYS_CODED && v->nsel >= e->nsel)
-		rc = keys_overflow(s, e);
-	if (rc)
-		return rc < 0 ? -1 : add_rows(s, l, v);
-	l->groups.taken += v->nsel;
-	if (coded_room(s, l, e->nsel, v->err) || view_codes(v, field, &code) ||
-	    add_by_code(s, l, v, code))
+	if (v->nsel && group_block(s, l, v))
 		return -1;
-	return merge_codes(s, l, e);
+	l->blocks++;
+	if (is_top_due(s, l)) {
+		s->top_due = true;
+		*stop = true;
+	}
+	return 0;
 }
 
 /* Whether the block's header answers all aggregates; if so, adds them. */
@@ -400,6 +612,8 @@ merge_tables(struct stats *s, bool *overflow, struct err *err)
 	for (size_t i = 1; i < s->threads; i++) {
 		struct group_table *from = &s->locals[i].groups.table;
 
+		if (!from->plan) /* it was done before */
+			continue;
 		group_table_pack(from);
 		if (grouping_merge_table(from, to, overflow, err))
 			return -1;
@@ -407,6 +621,73 @@ merge_tables(struct stats *s, bool *overflow, struct err *err)
 	}
 	group_table_pack(to);
 	return 0;
+}
+
+/* Forgets all groups. */
+static int
+start_over(struct stats *s, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < s->threads && rc == 0; i++) {
+		grouping_clear(&s->locals[i].groups);
+		rc = grouping_init(&s->locals[i].groups, &s->plan, err);
+	}
+	s->top_due = false;
+	return rc ? -1 : 1;
+}
+
+/* Whether the groups that were picked are in the first thread's table. */
+static int
+join_picked(struct stats *s, struct err *err)
+{
+	bool overflow = false;
+
+	for (size_t i = 0; i < s->threads; i++)
+		if (grouping_is_spread(&s->locals[i].groups))
+			return 0;
+	if (merge_tables(s, &overflow, err))
+		return -1;
+	s->locals[0].groups.overflow |= overflow;
+	return 1;
+}
+
+static int
+stats_again(struct sink *sink, struct err *err)
+{
+	struct stats *s = (struct stats *)sink;
+	int rc;
+
+	switch (s->top.phase) {
+	case TOPLIST_WATCH:
+		if (!s->top_due)
+			return 0;
+		if (toplist_start(&s->top, s->threads, err))
+			return -1;
+		break;
+	case TOPLIST_SKETCH:
+		s->top.phase =
+		    toplist_pick(&s->top) ? TOPLIST_PICK : TOPLIST_OFF;
+		break;
+	case TOPLIST_PICK:
+		rc = join_picked(s, err);
+		if (rc < 0)
+			return -1;
+		if (rc > 0)
+			rc = toplist_check(&s->top, &s->locals[0].groups.table);
+		else
+			rc = -1;
+		if (rc > 0)
+			return 0;
+		if (rc < 0)
+			s->top.phase = TOPLIST_OFF;
+		break;
+	default:
+		return 0;
+	}
+	if (s->top.phase == TOPLIST_OFF)
+		toplist_clear(&s->top);
+	return start_over(s, err);
 }
 
 static int
@@ -679,6 +960,7 @@ stats_free(struct sink *sink)
 		free(s->locals[i].one);
 	}
 	free(s->locals);
+	toplist_clear(&s->top);
 	for (struct part *part = s->spare; part; part = next) {
 		next = part->next;
 		group_table_clear(&part->table);
@@ -688,8 +970,14 @@ stats_free(struct sink *sink)
 }
 
 static const struct sink_ops stats_ops = {
-    "stats",	  stats_start, stats_header, stats_block,
-    stats_finish, stats_node,  stats_free,
+    .name = "stats",
+    .start = stats_start,
+    .header = stats_header,
+    .block = stats_block,
+    .again = stats_again,
+    .finish = stats_finish,
+    .node = stats_node,
+    .free = stats_free,
 };
 
 static int
@@ -736,6 +1024,36 @@ add_fields(struct stats *s, const struct node *nd)
 		s->fields[s->nfields++] = nd->slot;
 	for (size_t k = 0; k < nd->n; k++)
 		add_fields(s, nd->args[k]);
+}
+
+/* Whether nothing in an expression is more than a field. */
+static bool
+is_plain(const struct node *nd)
+{
+	return !nd || nd->kind == NODE_FIELD;
+}
+
+void
+stats_want_top(struct source *src, size_t field, uint64_t limit)
+{
+	struct stats *s;
+	size_t agg;
+
+	if (src->ops != &result_ops || limit == 0 || limit > TOP_LIMIT)
+		return;
+	s = stats_of(src);
+	if (field < s->plan.nkeys)
+		return;
+	agg = field - s->plan.nkeys;
+	/* What overflows is counted, once a row: so nothing may. */
+	for (size_t i = 0; i < s->plan.nkeys; i++)
+		if (!is_plain(s->plan.keys[i].node))
+			return;
+	for (size_t i = 0; i < s->plan.naggs; i++)
+		if (!is_plain(s->plan.aggs[i].arg))
+			return;
+	if (s->plan.nkeys && aggregate_is_number(&s->plan.aggs[agg]))
+		toplist_want(&s->top, agg, limit);
 }
 
 struct sink *

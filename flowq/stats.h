@@ -20,4 +20,11 @@ struct sink *stats_new(struct arena *, struct source *src,
 		       struct group_key *keys, size_t nkeys, struct agg *aggs,
 		       size_t naggs);
 
+/*
+ * If a source is what stats makes: no more is wanted of it than the LIMIT
+ * groups that are largest by FIELD, and those that are equal to the last.  It
+ * may have more.
+ */
+void stats_want_top(struct source *, size_t field, uint64_t limit);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "common/bits.h"
 #include "common/load.h"
 
 static int view_load(void *ctx, int slot, struct vec *out);
@@ -190,6 +191,17 @@ view_only_field(const struct node *nd)
 		only = field;
 	}
 	return only;
+}
+
+void
+view_select(struct view *v, const uint8_t *mask)
+{
+	size_t k = bits_ops()->select(mask, v->sel, v->nsel, v->sel_buf);
+
+	if (k == v->nsel)
+		return;
+	v->sel = v->sel_buf;
+	v->nsel = (uint32_t)k;
 }
 
 void

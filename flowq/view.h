@@ -67,6 +67,9 @@ int view_codes(struct view *, size_t field, const uint32_t **codes);
 /* The one field that an expression is about, or -1. */
 int view_only_field(const struct node *);
 
+/* The selection becomes those of it whose mask is set, in sel_buf. */
+void view_select(struct view *, const uint8_t *mask);
+
 /* Sets the window; vectors of the last one end. */
 void view_window(struct view *, uint32_t at, uint32_t n);
 int view_eval(struct view *, const struct node *, struct vec *);

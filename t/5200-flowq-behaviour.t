@@ -93,6 +93,36 @@ def test_many_groups(root):
     tap.equal(out.split(), [f"{{name=n{n - i}}}" for i in (1, 2, 3)])
 
 
+def test_largest(root):
+    """the first groups of many are those that come first of all"""
+    rng = random.Random(7)
+    rows = []
+    for i in range(70000):
+        row = {"_time": DAY + i,
+               "src_addr": f"10.{i % 7}.{i // 256 % 256}.{i % 256}",
+               "dst_addr": f"2001:db8::{rng.randrange(40000):x}",
+               "src_port": rng.randrange(65536), "dst_port": i % 1000,
+               "octet_count": 1 + int(rng.paretovariate(0.5)) % (1 << 34),
+               "packet_count": rng.randrange(3), "name": f"n{i % 50000}"}
+        if i % 3 == 0:
+            row["tos"] = rng.randrange(256)
+        if i > 60000:
+            row["src_addr"] = rows[i - 60000]["src_addr"]
+        rows.append(row)
+    fr.store(str(root), "t", rows[:50000])
+    fr.store(str(root), "t", rows[50000:])
+    for keys in ("src_addr", "src_addr, dst_port", "dst_addr", "name",
+                 "src_addr, src_port, dst_port, tos", "dst_addr, src_port"):
+        for by in ("sum(octet_count)", "count", "sum(packet_count)"):
+            # The other aggregates are of all rows of a group.
+            query = (f"stats {by} as x, count as n, max(octet_count) as m, "
+                     f"sum(octet_count) as o by {keys} | sort ")
+            all_of_them = answer(root, f"table t | {query} -x, o | limit 12")
+            tap.equal(answer(root, f"table t | {query} limit=12 -x, o"),
+                      all_of_them, f"{by} by {keys}")
+            tap.equal(all_of_them.count("\n"), 12, f"{by} by {keys}")
+
+
 def test_zone(root):
     """times in a query are local, or in UTC with --utc"""
     # 2026-11-23T10:00:00Z is 19:00 in Tokyo.
