@@ -33,6 +33,8 @@ enum {
 	PILES_OPEN = 256,	/* batches with memory */
 	PILES_BYTES = 96 << 20, /* of all batches */
 	PILE_SHAPES = SHAPES_MAX,
+	/* hash tables begin with so many slots, and double */
+	SLOTS_FIRST = 8,
 };
 
 #else
@@ -40,7 +42,7 @@ enum {
 enum {
 	EXPORTERS_MAX = 8,
 	EXPORTERS_SETTLED = 3,
-	EXPORTERS_BYTES = 64 << 10,
+	EXPORTERS_BYTES = 24 << 10,
 	TRIAL_DATAGRAMS = 2,
 	GONE_MAX = 4,
 	TEMPLATES_MAX = 6,
@@ -54,6 +56,7 @@ enum {
 	PILES_OPEN = 4,
 	PILES_BYTES = 32 << 10,
 	PILE_SHAPES = 8,
+	SLOTS_FIRST = 2,
 };
 
 #endif

@@ -6,7 +6,6 @@
 #include <sys/random.h>
 
 enum {
-	SLOTS_FIRST = 64,
 	/* steps of a sequence number beyond these are a restart */
 	STEP_FORWARD = 1 << 24,
 	STEP_BACK = 1 << 14,

@@ -8,7 +8,6 @@
 #include "flowdecode/reader.h"
 
 enum {
-	SLOTS_FIRST = 16,
 	CHUNK = 64,    /* rows that are looked up at a time */
 	SHORT = 24,    /* bytes of a text that needs no memory of its own */
 	OVERHEAD = 16, /* of malloc */

@@ -6,8 +6,6 @@
 
 #include "flowdecode/names.h"
 
-enum { SLOTS_FIRST = 256 };
-
 /* Plans by definition: open addressing, at most half full. */
 struct plans {
 	struct plan **slots;

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-enum { SLOTS_FIRST = 16 };
-
 void
 sampling_clear(struct sampling *s)
 {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 enum {
-	SLOTS_FIRST = 8,
 	ID_MIN = 256,
 	ENTERPRISE_BIT = 0x8000,
 };

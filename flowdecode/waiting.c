@@ -7,8 +7,7 @@
 
 enum {
 	CLASSES = 2, /* on trial, settled */
-	CHAINS_FIRST = 256,
-	BLOCK = 16, /* what malloc takes for itself */
+	BLOCK = 16,  /* what malloc takes for itself */
 };
 
 /* What waits for one template. */
@@ -48,8 +47,8 @@ waiting_new(void)
 
 	if (!w)
 		return NULL;
-	w->mask = CHAINS_FIRST - 1;
-	w->chains = calloc(CHAINS_FIRST, sizeof(struct queue *));
+	w->mask = SLOTS_FIRST - 1;
+	w->chains = calloc(SLOTS_FIRST, sizeof(struct queue *));
 	if (!w->chains ||
 	    getrandom(&w->seed, sizeof(w->seed), 0) != sizeof(w->seed)) {
 		waiting_free(w);

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flowdecode/bounds.h"
 #include "flowdecode/columns.h"
 #include "flowdecode/ledger.h"
 

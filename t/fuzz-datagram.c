@@ -19,9 +19,11 @@
  *	47 WHO RATE		set the sampling rate of an exporter
  *	55			no names from here on
  *	63 ID N			a set of data of 16 * N bytes: small numbers
+ *	71			save what has changed
  *
  * What comes out is read to the last value; after each datagram the ledger
- * must add up, and what is kept must be within its bounds.
+ * must add up, and what is kept must be within its bounds.  What was saved,
+ * change by change, must be what there is.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,7 @@ enum {
 	ENOUGH = 64 << 10, /* bytes of datagrams for one input */
 	WAIT = 4 << 10,
 	WAIT_LONG = 60000,
+	HELD_MAX = 256, /* no more of them have room */
 };
 
 struct world {
@@ -51,6 +54,8 @@ struct world {
 		uint32_t rate;
 	} rates[4];
 	size_t rates_n;
+	uint64_t saved[HELD_MAX]; /* numbers of sets that wait, as saved */
+	size_t saved_n;
 };
 
 static uint8_t wire[65535];
@@ -213,15 +218,16 @@ give(struct world *w)
 			      .port = w->who,
 			      .binding = "fuzz",
 			      .binding_len = 4};
-	uint8_t *exact = malloc(len + 1);
+	uint8_t *exact = malloc(len); /* a byte too far is seen */
 	struct err e;
 
-	must(exact != NULL);
+	must(exact || len == 0);
 	if (len >= 4 && wire[1] == 10 && !(w->who & 0x80)) {
 		wire[2] = (uint8_t)(len >> 8);
 		wire[3] = (uint8_t)len;
 	}
-	memcpy(exact, wire, len);
+	if (len > 0)
+		memcpy(exact, wire, len);
 	address_of(w->who, dg.addr);
 	dg.payload = exact;
 	dg.len = len;
@@ -383,6 +389,7 @@ restart(struct world *w)
 	struct ledger before, after;
 
 	finish(w);
+	w->saved_n = 0;
 	w->d = new_decoder(w);
 	to = decoder_known(w->d);
 	for (struct exporter *x = exporters_next(from.exporters, NULL); x;
@@ -402,6 +409,50 @@ restart(struct world *w)
 	saved_clear(&s);
 	decoder_free(old);
 	check(w);
+}
+
+static void
+forget_saved(struct world *w, uint64_t number)
+{
+	size_t i = 0;
+
+	while (i < w->saved_n && w->saved[i] != number)
+		i++;
+	must(i < w->saved_n);
+	w->saved[i] = w->saved[--w->saved_n];
+}
+
+/* What changed since the last time goes into what is saved, as state.c does
+ * it. */
+static void
+save(struct world *w)
+{
+	struct known known = decoder_known(w->d);
+	const struct exporter_key *keys;
+	const uint64_t *gone;
+	struct exporter *x = NULL;
+	size_t n, held = 0;
+
+	if (exporters_journal(known.exporters, &keys, &n) == 0)
+		must(n <= GONE_MAX);
+	exporters_journal_done(known.exporters);
+	while ((x = exporters_next(known.exporters, x)))
+		templates_saved(&x->templates);
+	must(waiting_journal(known.waiting, &gone, &n) == 0);
+	for (size_t i = 0; i < n; i++)
+		forget_saved(w, gone[i]);
+	for (struct held *h = waiting_unsaved(known.waiting, false); h;
+	     h = h->newer) {
+		must(!h->saved && w->saved_n < HELD_MAX);
+		w->saved[w->saved_n++] = h->number;
+	}
+	waiting_saved(known.waiting);
+	for (struct held *h = waiting_unsaved(known.waiting, true); h;
+	     h = h->newer) {
+		must(h->saved);
+		held++;
+	}
+	must(held == w->saved_n);
 }
 
 static void
@@ -448,8 +499,11 @@ turn(struct world *w, struct reader *r, unsigned what)
 		w->nameless = true;
 		decoder_names(w->d, false);
 		break;
-	default:
+	case 7:
 		put_data(r, true);
+		break;
+	default:
+		save(w);
 		break;
 	}
 }
@@ -485,7 +539,7 @@ step(struct world *w, struct reader *r)
 			wire[at] = reader_u8(r);
 		break;
 	default:
-		turn(w, r, what >> 3 & 7);
+		turn(w, r, what >> 3);
 		break;
 	}
 }
