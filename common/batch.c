@@ -556,8 +556,10 @@ append_bytes(struct column *dst, uint32_t rows, const struct column *src,
 	if (src->constant) {
 		base = offset_at(src, 0);
 		len = offset_at(src, 1) - base;
+		/* there may be no bytes at all */
 		for (uint32_t i = 0; i < n; i++)
-			if (column_put_bytes(dst, rows + i, src->bytes + base,
+			if (column_put_bytes(dst, rows + i,
+					     len ? src->bytes + base : NULL,
 					     len, e) != 0)
 				return -1;
 		return 0;
