@@ -79,6 +79,7 @@ bits_wide64_body(const uint8_t *in, size_t n, unsigned w, uint64_t base,
 
 /* Which rows are escaped cannot be foreseen, so there is no branch on it: both
  * values are read and one is taken. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type does not stand in them */
 #define BITS_MERGE(name, type)                                              \
 	BITS_BODY size_t name(type *out, size_t n, const uint32_t *code,    \
 			      uint32_t escaped, const type *dict,           \
@@ -97,6 +98,8 @@ bits_wide64_body(const uint8_t *in, size_t n, unsigned w, uint64_t base,
 		}                                                           \
 		return (size_t)(rest - start);                              \
 	}
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 BITS_MERGE(bits_merge32_body, uint32_t)
 BITS_MERGE(bits_merge64_body, uint64_t)

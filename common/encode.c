@@ -98,7 +98,8 @@ encoder_new(void)
 		return NULL;
 	e->ops = bits_ops();
 	e->scratch = malloc(SCRATCH * sizeof(*e->scratch));
-	e->slots = calloc((size_t)1 << SLOT_BITS, sizeof(uint32_t));
+	/* 4 bytes each, looked at in twos */
+	e->slots = calloc((size_t)1 << (SLOT_BITS - 1), sizeof(*e->slots));
 	if (!e->scratch || !e->slots || make_factors(e) != 0) {
 		encoder_free(e);
 		return NULL;

@@ -52,10 +52,9 @@ next(struct parser *p)
 		char c = text[at++];
 
 		/* == != <= >= && || */
-		if (at < p->f->len && strchr("=!<>", c) && text[at] == '=')
-			at++;
-		else if (at < p->f->len && (c == '&' || c == '|') &&
-			 text[at] == c)
+		if (at < p->f->len &&
+		    ((strchr("=!<>", c) && text[at] == '=') ||
+		     ((c == '&' || c == '|') && text[at] == c)))
 			at++;
 	} else {
 		while (at < p->f->len && !is_blank(text[at]) &&
@@ -444,7 +443,7 @@ struct values {
 static int
 add_value(struct parser *p, read_fn *read, struct values *v)
 {
-	struct operand *more = v->list;
+	struct operand *more;
 
 	/* Full at each power of two. */
 	if ((v->n & (v->n - 1)) == 0) {

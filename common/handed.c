@@ -50,7 +50,7 @@ handed_get(int i, char *name, size_t size)
 		len = strcspn(at, ":");
 	if (len >= size)
 		len = size - 1;
-	if (len > 0)
+	if (at && len > 0)
 		memcpy(name, at, len);
 	name[len] = '\0';
 	return FIRST + i;

@@ -45,14 +45,10 @@ struct outlet {
 	struct log_limit log, passed_log;
 };
 
+/* It is off the list. */
 static void
 reader_free(struct reader *r)
 {
-	struct reader **at = &r->outlet->readers;
-
-	while (*at != r)
-		at = &(*at)->next;
-	*at = r->next;
 	r->outlet->n--;
 	ring_reader_remove(&r->cursor);
 	if (r->in)
@@ -61,6 +57,17 @@ reader_free(struct reader *r)
 		event_free(r->out);
 	close(r->fd);
 	free(r);
+}
+
+static void
+reader_leave(struct reader *r)
+{
+	struct reader **at = &r->outlet->readers;
+
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	reader_free(r);
 }
 
 static void
@@ -75,7 +82,7 @@ leave(struct reader *r)
 {
 	struct outlet *o = r->outlet;
 
-	reader_free(r);
+	reader_leave(r);
 	tell_room(o);
 }
 
@@ -164,7 +171,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (pump(r) != 0)
-		reader_free(r);
+		reader_leave(r);
 	tell_room(o);
 }
 
@@ -176,7 +183,7 @@ outlet_wake(struct outlet *o)
 	for (struct reader *r = o->readers; r; r = next) {
 		next = r->next;
 		if (r->state == RUNNING && !r->waits && pump(r) != 0)
-			reader_free(r);
+			reader_leave(r);
 	}
 	say_passed(o);
 }
@@ -256,7 +263,7 @@ on_mail(evutil_socket_t fd, short what, void *arg)
 			if (r->state == NEW)
 				refuse(r, &e);
 		}
-		reader_free(r);
+		reader_leave(r);
 	}
 	tell_room(o);
 }
@@ -300,7 +307,7 @@ on_connection(evutil_socket_t fd, short what, void *arg)
 			continue;
 		err_set(&e, "there are %d readers already", OUTLET_READERS);
 		refuse(r, &e);
-		reader_free(r);
+		reader_leave(r);
 	}
 	/* out of descriptors: it would come back at once */
 	if (errno == EMFILE || errno == ENFILE) {
@@ -349,11 +356,15 @@ outlet_new(struct event_base *base, struct ring *ring, const char *path,
 void
 outlet_free(struct outlet *o)
 {
+	struct reader *r;
+
 	if (!o)
 		return;
 	o->room = NULL;
-	while (o->readers)
-		reader_free(o->readers);
+	while ((r = o->readers)) {
+		o->readers = r->next;
+		reader_free(r);
+	}
 	if (o->ready)
 		event_free(o->ready);
 	if (o->again)

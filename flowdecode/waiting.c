@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowdecode/waiting.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -275,11 +276,10 @@ journal(struct waiting *w, uint64_t number)
 	w->gone[w->gone_n++] = number;
 }
 
-/* Takes the oldest of its queue out of all lists. */
+/* Takes what X holds, the oldest of its queue, out of all lists. */
 static void
-drop(struct waiting *w, struct held *h)
+drop(struct waiting *w, struct waiter *x, struct held *h)
 {
-	struct waiter *x = h->waiter;
 	struct heap *heap = &w->heaps[x->class];
 
 	if (h->saved && w->journal)
@@ -296,12 +296,15 @@ drop(struct waiting *w, struct held *h)
 		heap_down(heap, x);
 }
 
-/* What is given up is the oldest of its exporter, so of its queue, too. */
+/* The oldest of an exporter is that of its queue, too. */
 static void
-expire(struct waiting *w, struct held *h)
+expire_oldest(struct waiting *w, struct waiter *x)
 {
-	h->waiter->ledger->n[LEDGER_SETS_EXPIRED]++;
-	drop(w, h);
+	struct held *h = x->oldest;
+
+	assert(!h->prev);
+	x->ledger->n[LEDGER_SETS_EXPIRED]++;
+	drop(w, x, h);
 	free(h);
 }
 
@@ -409,7 +412,7 @@ hold(struct waiting *w, struct waiter *x, const struct held *h)
 		return;
 	}
 	while (w->bytes > w->bytes_max)
-		expire(w, greediest(w)->oldest);
+		expire_oldest(w, greediest(w));
 }
 
 void
@@ -475,13 +478,13 @@ waiting_saved(struct waiting *w)
 }
 
 struct held *
-waiting_take(struct waiting *w, const struct waiter *x, uint16_t id)
+waiting_take(struct waiting *w, struct waiter *x, uint16_t id)
 {
 	struct queue *q = x->n > 0 ? *queue_find(w, x, id) : NULL;
 	struct held *h = q ? q->first : NULL;
 
 	if (h)
-		drop(w, h);
+		drop(w, x, h);
 	return h;
 }
 
@@ -505,23 +508,15 @@ waiting_give_up(struct waiting *w, struct waiter *x, uint16_t id)
 void
 waiting_clear(struct waiting *w, struct waiter *x)
 {
-	struct held *next;
-
-	for (struct held *h = x->oldest; h; h = next) {
-		next = h->next;
-		expire(w, h);
-	}
+	while (x->n > 0)
+		expire_oldest(w, x);
 }
 
 void
 waiting_tick(struct waiting *w, int64_t now_ms)
 {
-	struct held *h = w->oldest, *newer;
-
 	if (now_ms > w->now_ms)
 		w->now_ms = now_ms;
-	for (; h && w->now_ms - h->held_ms >= w->ms_max; h = newer) {
-		newer = h->newer;
-		expire(w, h);
-	}
+	while (w->oldest && w->now_ms - w->oldest->held_ms >= w->ms_max)
+		expire_oldest(w, w->oldest->waiter);
 }

@@ -78,7 +78,7 @@ void waiting_hold(struct waiting *, struct waiter *, const struct held *);
 
 /* The oldest set for a template, or NULL.  It waits no more: the caller counts
  * what becomes of it, and gives it to waiting_done. */
-struct held *waiting_take(struct waiting *, const struct waiter *, uint16_t id);
+struct held *waiting_take(struct waiting *, struct waiter *, uint16_t id);
 void waiting_done(struct held *);
 
 /* Gives up what waits for a template. */

@@ -812,7 +812,7 @@ aggregate_add(const struct agg *aggs, size_t n, const struct agg_rows *r,
 		many_run(r, &m);
 		return 0;
 	}
-	for (uint32_t i = 0; r->mark && i < r->n; i++)
+	for (uint32_t i = 0; r->mark && r->index && i < r->n; i++)
 		put64(r->base + r->stride * r->index[i],
 		      (uint64_t)r->index[i] + 1);
 	for (size_t k = 0; k < n; k++)

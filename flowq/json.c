@@ -178,7 +178,7 @@ value(struct scan_json *s, unsigned depth)
 static void
 extend_name(struct scan_json *s, const struct cell *c)
 {
-	size_t room = NAME_MAX_BYTES - s->name_len, len = c->len;
+	size_t room = NAME_MAX_BYTES - s->name_len, len;
 	char plain[6 * FIELD_NAME_MAX];
 	struct cell cut = *c;
 

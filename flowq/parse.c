@@ -150,14 +150,20 @@ parse_command(struct lexer *l, bool first, struct command **tail)
 	struct command *c = arena_zalloc(l->arena, sizeof(*c));
 	struct token t = l->tok;
 
-	if (!c)
-		return lexer_fail(l, t.pos, "out of memory");
-	if (t.type != TOKEN_NAME)
-		return lexer_expected(l, first ? "a source (table NAME)"
-					       : "a command");
+	if (!c) {
+		lexer_fail(l, t.pos, "out of memory");
+		return -1;
+	}
+	if (t.type != TOKEN_NAME) {
+		lexer_expected(l,
+			       first ? "a source (table NAME)" : "a command");
+		return -1;
+	}
 	c->verb = verb_find(first, t.name.p, t.name.len);
-	if (!c->verb)
-		return no_command(l, first);
+	if (!c->verb) {
+		no_command(l, first);
+		return -1;
+	}
 	c->pos = t.pos;
 	lexer_next(l);
 	*tail = c;

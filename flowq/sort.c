@@ -346,7 +346,7 @@ prefilter(const struct sort *s, const struct local *l, struct view *v,
 		return (int)n;
 	for (uint32_t i = 0; i < n; i++) {
 		places[kept] = i;
-		kept += turned[i] <= last || VEC_NULL(vec, i);
+		kept += turned[i] <= last || VEC_NULL(vec, i) ? 1 : 0;
 	}
 	return (int)kept;
 }
@@ -365,22 +365,24 @@ narrow(struct view *v, const uint32_t *places, uint32_t n, uint32_t *sel)
 	view_window(v, 0, n);
 }
 
-/* An entry for each row of the window that may be in the answer: their number,
- * and in KEEP which they are.  PLACES tell equal rows apart. */
+/* An entry for each of the N rows of the window that may be in the answer:
+ * their number, and in KEEP which they are.  PLACES tell equal rows apart. */
 static int
-take_keys(const struct sort *s, struct local *l, struct view *v,
+take_keys(const struct sort *s, struct local *l, struct view *v, uint32_t n,
 	  const uint64_t *places, uint32_t *keep)
 {
 	struct vec *vecs =
 	    arena_alloc(&v->arena, (s->nkeys + 1) * sizeof(*vecs));
 	uint32_t kept = 0;
 
-	if (!vecs)
-		return eval_oom(&v->eval);
+	if (!vecs) {
+		eval_oom(&v->eval);
+		return -1;
+	}
 	for (size_t k = 0; k < s->nkeys; k++)
 		if (view_eval(v, s->keys[k].node, &vecs[k]))
 			return -1;
-	for (uint32_t i = 0; i < v->eval.n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		struct entry e = {.row = l->rows->rows + kept};
 
 		if (scratch_room(l, key_room(vecs, s->nkeys, i)))
@@ -430,7 +432,7 @@ take_window(const struct sort *s, struct local *l, struct view *v,
 		places[i] = place + keep[i];
 	if ((uint32_t)kept < v->eval.n)
 		narrow(v, keep, (uint32_t)kept, rows);
-	kept = take_keys(s, l, v, places, keep);
+	kept = take_keys(s, l, v, (uint32_t)kept, places, keep);
 	if (kept <= 0)
 		return kept;
 	if ((uint32_t)kept < v->eval.n)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowq/source_text.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -357,7 +358,8 @@ add_row(struct text_source *t, uint64_t offset, struct err *err)
 	}
 	if (p)
 		p->len = (size_t)(offset - p->offset);
-	if ((t->nparts & (t->nparts - 1)) == 0) {
+	/* full at each power of two */
+	if (!t->parts || (t->nparts & (t->nparts - 1)) == 0) {
 		p = realloc(t->parts,
 			    (t->nparts ? 2 * t->nparts : 1) * sizeof(*p));
 		if (!p)
@@ -415,6 +417,7 @@ read_more(struct reader *r, struct err *err)
 	if (r->have == r->cap) {
 		char *p;
 
+		assert(r->cap > 0);
 		if (r->cap >= TEXT_RECORD_MAX)
 			return err_set(err,
 				       "%s: the record at line %llu is "

@@ -59,15 +59,12 @@ control_places(char paths[CONTROL_PLACES][PATH_MAX])
 	return n;
 }
 
+/* It is off the list. */
 static void
 client_free(struct client *c)
 {
-	struct client **at = &c->control->clients;
 	struct view **view;
 
-	while (*at != c)
-		at = &(*at)->next;
-	*at = c->next;
 	c->control->nclients--;
 	if (c->binding) {
 		view = &c->binding->views;
@@ -78,6 +75,17 @@ client_free(struct client *c)
 	}
 	bufferevent_free(c->bev);
 	free(c);
+}
+
+static void
+client_leave(struct client *c)
+{
+	struct client **at = &c->control->clients;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	client_free(c);
 }
 
 /* The objects that a reply begins with. */
@@ -475,7 +483,7 @@ on_written(struct bufferevent *bev, void *arg)
 
 	(void)bev;
 	if (c->answered)
-		client_free(c);
+		client_leave(c);
 	else if (c->binding)
 		trace_skipped(&c->view);
 }
@@ -486,7 +494,7 @@ on_event(struct bufferevent *bev, short what, void *arg)
 {
 	(void)bev;
 	(void)what;
-	client_free(arg);
+	client_leave(arg);
 }
 
 /* Connections. */
@@ -608,8 +616,12 @@ control_own(const struct control *ctl, uid_t uid, gid_t gid, struct err *e)
 void
 control_stop(struct control *ctl)
 {
-	while (ctl->clients)
-		client_free(ctl->clients);
+	struct client *c;
+
+	while ((c = ctl->clients)) {
+		ctl->clients = c->next;
+		client_free(c);
+	}
 	if (ctl->ready)
 		event_free(ctl->ready);
 	if (ctl->again)
