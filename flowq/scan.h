@@ -29,8 +29,8 @@ struct sink_ops {
 	 * none selected.  Sets *stop when no more rows are wanted. */
 	int (*block)(struct sink *, size_t thread, struct view *, size_t nth,
 		     atomic_bool *stop);
-	/* After the last block: 1 if all of them are wanted once more, which
-	 * is how the rows come to be known only then.  May be NULL. */
+	/* After the last block: 1 if all of them are wanted once more (of a
+	 * source that can do that).  May be NULL. */
 	int (*again)(struct sink *, struct err *);
 	/* After that. One thread. */
 	int (*finish)(struct sink *, struct err *);

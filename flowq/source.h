@@ -4,8 +4,7 @@
  *
  * A source has fields, each of one type over all its blocks (see
  * expr_type_unify), and blocks of rows whose columns are had one by one.
- * Blocks are visited from several threads, mostly once each, and all of them
- * once more if the sink needs that.
+ * Blocks are visited from several threads, once each unless it says otherwise.
  */
 #ifndef FLOWQ_SOURCE_H
 #define FLOWQ_SOURCE_H
@@ -67,6 +66,8 @@ struct source {
 	size_t blocks;
 	/* rows() and statistics are of more rows than there may be. */
 	bool lazy;
+	/* All blocks may be visited once more, and have the same rows then. */
+	bool again;
 	/* Rows are to be had newest first (or oldest first): the fields _time
 	 * and _id that say so; -1: as they come. Blocks are sorted by their
 	 * newest (oldest) row already. */

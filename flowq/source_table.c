@@ -542,6 +542,7 @@ table_source_new(const char *root, const struct table_spec *spec,
 	if (!t)
 		return oom(err);
 	t->src.ops = &table_ops;
+	t->src.again = true;
 	t->src.ascending = spec->ascending;
 	t->shapes = shapes_new(SHAPES_MAX);
 	if (!t->shapes) {

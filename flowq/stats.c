@@ -1042,7 +1042,7 @@ stats_want_top(struct source *src, size_t field, uint64_t limit)
 	if (src->ops != &result_ops || limit == 0 || limit > TOP_LIMIT)
 		return;
 	s = stats_of(src);
-	if (field < s->plan.nkeys)
+	if (field < s->plan.nkeys || !s->src->again)
 		return;
 	agg = field - s->plan.nkeys;
 	/* What overflows is counted, once a row: so nothing may. */

@@ -121,6 +121,13 @@ def test_largest(root):
             tap.equal(answer(root, f"table t | {query} limit=12 -x, o"),
                       all_of_them, f"{by} by {keys}")
             tap.equal(all_of_them.count("\n"), 12, f"{by} by {keys}")
+    # Of rows that can be read only once.
+    tap.equal(answer(root, "table t | sort limit=60000 octet_count | "
+                     "stats sum(octet_count) as o by src_addr, src_port | "
+                     "sort limit=5 -o | fields o"),
+              answer(root, "table t | sort limit=60000 octet_count | "
+                     "sort limit=5 -octet_count | "
+                     "fields octet_count").replace("octet_count", "o"))
 
 
 def test_zone(root):
