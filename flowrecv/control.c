@@ -17,13 +17,14 @@
 #include "common/link.h"
 #include "common/log.h"
 #include "common/stream.h"
+#include "common/text.h"
 #include "flowrecv/report.h"
 #include "flowrecv/trace.h"
 
 enum {
-	CLIENT_SECONDS = 10, /* in which it gets on */
-	AGAIN_SECONDS = 1,   /* after descriptors have run out */
-	REQUEST_FIELDS = 3,  /* before the words */
+	CLIENT_SECONDS = 5, /* in which it gets on */
+	AGAIN_SECONDS = 1,  /* after descriptors have run out */
+	REQUEST_FIELDS = 3, /* before the words */
 };
 
 static const struct timeval bound = {.tv_sec = CLIENT_SECONDS};
@@ -105,13 +106,33 @@ reply_head(struct evbuffer *out, int status, size_t len)
 }
 
 static void
-reply(struct client *c, int status, const char *text)
+reply_text(struct client *c, int status, const char *text)
 {
 	struct evbuffer *out = bufferevent_get_output(c->bev);
 
 	reply_head(out, status, strlen(text));
 	evbuffer_add(out, text, strlen(text));
 	c->answered = true;
+}
+
+static void
+reply_done(struct client *c, const char *text)
+{
+	reply_text(c, EXIT_DONE, text);
+}
+
+/* What the client said may be in the text, or a part of it. */
+static void
+reply_error(struct client *c, struct err *e)
+{
+	text_defuse(e->text, strlen(e->text));
+	reply_text(c, EXIT_FAILED, e->text);
+}
+
+static void
+reply_failed(struct client *c, const char *why)
+{
+	reply_text(c, EXIT_FAILED, why);
 }
 
 static void
@@ -136,7 +157,7 @@ find(struct client *c, const char *name)
 			"no port is named %s; flowrecv bindings lists those "
 			"that are open",
 			name);
-		reply(c, EXIT_FAILED, e.text);
+		reply_error(c, &e);
 	}
 	return b;
 }
@@ -184,9 +205,9 @@ command_open(struct client *c, const struct request *q)
 	struct err e;
 
 	if (open_port(c->control, q, &e) != 0)
-		reply(c, EXIT_FAILED, e.text);
+		reply_error(c, &e);
 	else
-		reply(c, EXIT_DONE, "port opened\n");
+		reply_done(c, "port opened\n");
 }
 
 /* Ends the views of a port that is about to be closed. */
@@ -199,7 +220,7 @@ end_views(struct control *ctl, struct binding *b)
 		trace_end(&c->view);
 		c->binding = NULL;
 		ctl->nviews--;
-		reply(c, EXIT_DONE, "port closed\n");
+		reply_done(c, "port closed\n");
 		bufferevent_set_timeouts(c->bev, &bound, &bound);
 	}
 	b->views = NULL;
@@ -212,12 +233,12 @@ forget(struct client *c, const char *name)
 	struct err e;
 
 	if (state_remove(c->control->state, name, &e) == 0) {
-		reply(c, EXIT_DONE, "port closed\n");
+		reply_done(c, "port closed\n");
 		return;
 	}
 	err_append(&e, "; the port is closed, but will be open again at the "
 		       "next start");
-	reply(c, EXIT_FAILED, e.text);
+	reply_error(c, &e);
 }
 
 static void
@@ -234,7 +255,7 @@ command_close(struct client *c, const struct request *q)
 	if (!b && !(b = find(c, q->words[0])))
 		return;
 	if (ctl->receiver->stopping) {
-		reply(c, EXIT_FAILED, "it is ending and closes all ports");
+		reply_failed(c, "it is ending and closes all ports");
 		return;
 	}
 	if (ctl->verbose)
@@ -352,11 +373,11 @@ command_trace(struct client *c, const struct request *q)
 	if (!b)
 		return;
 	if (c->control->nviews == CONTROL_VIEWS) {
-		reply(c, EXIT_FAILED, "too many look on already; end one");
+		reply_failed(c, "too many look on already; end one");
 		return;
 	}
-	reply(c, EXIT_DONE,
-	      q->json ? "" : "press ctrl-c to stop\n--------------------\n");
+	reply_done(c, q->json ? ""
+			      : "press ctrl-c to stop\n--------------------\n");
 	c->answered = false;
 	c->control->nviews++;
 	c->binding = b;
@@ -426,9 +447,8 @@ request_run(struct client *c, const struct request *q)
 			return;
 		}
 	}
-	reply(c, EXIT_FAILED,
-	      "it does not know this command: it is of "
-	      "another version");
+	reply_failed(c, "it does not know this command: it is of "
+			"another version");
 }
 
 /* OBJ is a whole object. */
@@ -447,7 +467,7 @@ take_request(struct client *c, const char *obj, size_t len)
 	    request_read(&q, &o) == 0)
 		request_run(c, &q);
 	else
-		reply(c, EXIT_FAILED, "this is no request");
+		reply_failed(c, "this is no request");
 	msgpack_zone_destroy(&zone);
 }
 
@@ -472,7 +492,7 @@ on_readable(struct bufferevent *bev, void *arg)
 	if (len > 0)
 		take_request(c, p, (size_t)len);
 	else
-		reply(c, EXIT_FAILED, "this is no request");
+		reply_failed(c, "this is no request");
 	evbuffer_drain(in, have);
 }
 

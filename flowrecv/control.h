@@ -13,7 +13,7 @@
  *
  * json asks for an answer in JSON, most for so many bytes of each datagram.
  * Clients are bounded in number, in what they may send and in what may wait
- * for them; one that does not get on within ten seconds is let go.
+ * for them; one that does not get on within five seconds is let go.
  */
 #ifndef FLOWRECV_CONTROL_H
 #define FLOWRECV_CONTROL_H
