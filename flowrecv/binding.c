@@ -96,8 +96,7 @@ set_buffer(struct binding *b, size_t want)
 	int bytes = (int)want;
 	socklen_t len = sizeof(bytes);
 
-	if (granted_buffer(b->fd) < want &&
-	    setsockopt(b->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, len) != 0)
+	if (setsockopt(b->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, len) != 0)
 		setsockopt(b->fd, SOL_SOCKET, SO_RCVBUF, &bytes, len);
 	b->buffer = granted_buffer(b->fd);
 	if (b->buffer < want)
@@ -107,13 +106,11 @@ set_buffer(struct binding *b, size_t want)
 			 b->name, b->buffer, want, want);
 }
 
-/* What a socket needs, once it is bound. */
 static int
-prepare(struct binding *b, size_t buffer, struct err *e)
+ask_for_times(struct binding *b, struct err *e)
 {
 	int on = 1;
 
-	set_buffer(b, buffer);
 	if (setsockopt(b->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) != 0)
 		return err_sys(e, "%s: no receive times", b->name);
 	return 0;
@@ -125,7 +122,8 @@ binding_open(struct binding *b, size_t buffer, struct err *e)
 	b->fd = where_bind(&b->where, e);
 	if (b->fd < 0)
 		return err_prefix(e, "%s", b->name);
-	return prepare(b, buffer, e);
+	set_buffer(b, buffer);
+	return ask_for_times(b, e);
 }
 
 static int
@@ -141,7 +139,10 @@ adopt(struct binding *b, const char *name, size_t buffer, struct err *e)
 		return -1;
 	if (flags < 0 || fcntl(b->fd, F_SETFL, flags | O_NONBLOCK) != 0)
 		return err_sys(e, "%s", b->name);
-	return prepare(b, buffer, e);
+	b->buffer = granted_buffer(b->fd);
+	if (b->buffer < buffer)
+		set_buffer(b, buffer);
+	return ask_for_times(b, e);
 }
 
 struct binding *

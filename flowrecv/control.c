@@ -508,13 +508,18 @@ on_written(struct bufferevent *bev, void *arg)
 		trace_skipped(&c->view);
 }
 
-/* It is gone, or did not get on. */
+/* It is gone, or did not get on; or it says no more, and still gets what it
+ * asked for. */
 static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
-	(void)bev;
-	(void)what;
-	client_leave(arg);
+	struct client *c = arg;
+
+	if (what & BEV_EVENT_EOF && c->answered &&
+	    evbuffer_get_length(bufferevent_get_output(bev)) > 0)
+		bufferevent_disable(bev, EV_READ);
+	else
+		client_leave(c);
 }
 
 /* Connections. */

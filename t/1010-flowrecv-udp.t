@@ -135,10 +135,10 @@ def test_no_ipv6(scratch):
     if probe.returncode != 0:
         raise tap.Skip("strace may not trace here")
     port, = receiver.free_ports(1)
-    # the first socket is the one that would be IPv6's; -D: our child is
-    # flowrecv, not strace, whose end would leave it running
+    # the first socket is for commands, the second would be IPv6's; -D: our
+    # child is flowrecv, not strace, whose end would leave it running
     prefix = ["strace", "-D", "-qq", "-o", str(scratch / "trace"), "-e",
-              "inject=socket:error=EAFNOSUPPORT:when=1"]
+              "inject=socket:error=EAFNOSUPPORT:when=2"]
     with receiver.Receiver(scratch, port, prefix=prefix) as r:
         tap.equal(f"default: listening on 0.0.0.0:{port}," in r.said(), True,
                   r.said())
