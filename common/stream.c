@@ -335,51 +335,83 @@ wait_writable(int fd)
 	return poll(&p, 1, -1) < 0 && errno != EINTR ? -1 : 0;
 }
 
-/* One writev; moves *iov past what was taken. */
+/* One writev; moves done past what was taken. 1: no more is taken now. */
 static int
-write_some(struct stream_out *o, struct iovec **iov, size_t *n, struct err *e)
+write_some(struct stream_out *o, struct err *e)
 {
-	ssize_t done = writev(o->fd, *iov, (int)(*n < IOV_MAX ? *n : IOV_MAX));
+	struct iovec *iov = o->iov + o->done;
+	size_t n = o->niov - o->done;
+	ssize_t len = writev(o->fd, iov, (int)(n < IOV_MAX ? n : IOV_MAX));
 
-	if (done < 0 && errno == EAGAIN && wait_writable(o->fd) == 0)
+	if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return 1;
+	if (len < 0 && errno == EINTR)
 		return 0;
-	if (done < 0 && errno == EINTR)
-		return 0;
-	if (done < 0)
+	if (len < 0)
 		return err_sys(e, "write");
-	o->written += (uint64_t)done;
-	while (*n > 0 && (size_t)done >= (*iov)->iov_len) {
-		done -= (ssize_t)(*iov)->iov_len;
-		++*iov;
-		--*n;
+	o->written += (uint64_t)len;
+	while (o->done < o->niov && (size_t)len >= iov->iov_len) {
+		len -= (ssize_t)iov->iov_len;
+		iov++;
+		o->done++;
 	}
-	if (done > 0) {
-		(*iov)->iov_base = (char *)(*iov)->iov_base + done;
-		(*iov)->iov_len -= (size_t)done;
+	if (len > 0) {
+		iov->iov_base = (char *)iov->iov_base + len;
+		iov->iov_len -= (size_t)len;
 	}
 	return 0;
+}
+
+static void
+begin(struct stream_out *o)
+{
+	size_t at = 0;
+
+	if (o->begun)
+		return;
+	close_piece(o);
+	for (size_t i = 0; i < o->niov; i++)
+		if (!o->iov[i].iov_base) {
+			o->iov[i].iov_base = o->buf + at;
+			at += o->iov[i].iov_len;
+		}
+	o->begun = true;
+}
+
+void
+stream_out_drop(struct stream_out *o, int fd)
+{
+	o->fd = fd;
+	o->len = o->mark = o->niov = o->done = 0;
+	o->begun = o->failed = false;
+}
+
+int
+stream_out_try(struct stream_out *o, struct err *e)
+{
+	int rc = 0;
+
+	begin(o);
+	if (o->failed)
+		rc = err_set(e, "out of memory for output");
+	while (rc == 0 && o->done < o->niov)
+		rc = write_some(o, e);
+	if (rc == 1)
+		return 0;
+	stream_out_drop(o, o->fd);
+	return rc < 0 ? -1 : 1;
 }
 
 int
 stream_out_flush(struct stream_out *o, struct err *e)
 {
-	struct iovec *iov = o->iov;
-	size_t n, at = 0;
-	int rc = 0;
+	int rc;
 
-	close_piece(o);
-	n = o->niov;
-	if (o->failed)
-		rc = err_set(e, "out of memory for output");
-	for (size_t i = 0; i < n; i++)
-		if (!o->iov[i].iov_base) {
-			o->iov[i].iov_base = o->buf + at;
-			at += o->iov[i].iov_len;
+	while ((rc = stream_out_try(o, e)) == 0)
+		if (wait_writable(o->fd) != 0) {
+			err_sys(e, "write");
+			stream_out_drop(o, o->fd);
+			return -1;
 		}
-	iov = o->iov;
-	while (rc == 0 && n > 0)
-		rc = write_some(o, &iov, &n, e);
-	o->len = o->mark = o->niov = 0;
-	o->failed = false;
-	return rc;
+	return rc < 0 ? -1 : 0;
 }

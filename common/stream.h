@@ -67,6 +67,8 @@ struct stream_out {
 	struct iovec *iov; /* base NULL: an offset into buf, set at flush */
 	size_t niov, iov_cap;
 	size_t mark;	  /* buf[mark, len) is not in iov yet */
+	size_t done;	  /* iovs that stream_out_try has written */
+	bool begun;	  /* by stream_out_try, which has not ended */
 	bool failed;	  /* memory was out: flush says so */
 	uint64_t written; /* bytes, in all */
 };
@@ -88,5 +90,14 @@ size_t stream_out_pending(const struct stream_out *);
 /* Writes everything, waiting as long as it takes. -1: the reader is gone
  * (EPIPE) or another error. */
 int stream_out_flush(struct stream_out *, struct err *);
+
+/*
+ * The same for a descriptor that does not block, without waiting: 1 when
+ * everything is written; 0 when no more is taken now, and until a later call
+ * has given 1 nothing may be added and what was referred to must stay.
+ */
+int stream_out_try(struct stream_out *, struct err *);
+/* Forgets what waits: the connection is gone, FD is the next. */
+void stream_out_drop(struct stream_out *, int fd);
 
 #endif

@@ -17,6 +17,7 @@ enum {
 
 struct sink {
 	enum sink_type type;
+	bool socket;
 	struct stream_out out;
 	struct batch batch; /* what is written of a view */
 	struct column cols[SHAPE_FIELDS_MAX];
@@ -44,14 +45,14 @@ sink_new(const char *name, int fd, struct err *err)
 		s->type = SINK_BATCH;
 	} else if (strcmp(name, "rows") == 0) {
 		s->type = SINK_ROWS;
-	} else if (format >= 0 && format != FORMAT_ROW) {
+	} else if (format >= 0) {
 		s->type = SINK_TEXT;
-		s->table = format != FORMAT_JSON;
+		s->table = format == FORMAT_CSV || format == FORMAT_TSV;
 		s->format = format_new((enum format_type)format);
 	} else {
 		err_set(err,
 			"no format '%s' (there are batch, rows, json, csv, "
-			"tsv)",
+			"tsv, row)",
 			name);
 		goto fail;
 	}
@@ -95,6 +96,27 @@ sink_columns(struct sink *s, const char *const names[], size_t n,
 			return err_set(err, "out of memory");
 	}
 	return 0;
+}
+
+void
+sink_connect(struct sink *s, int fd)
+{
+	s->socket = true;
+	stream_out_drop(&s->out, fd);
+}
+
+bool
+sink_pending(const struct sink *s)
+{
+	return s->out.begun;
+}
+
+static int
+flush_stream(struct sink *s, struct err *err)
+{
+	if (!s->socket)
+		return stream_out_flush(&s->out, err);
+	return stream_out_try(&s->out, err) < 0 ? -1 : 0;
 }
 
 /*
@@ -143,7 +165,7 @@ put_records(struct sink *s, struct view *v, struct shapes *shapes,
 	rc = s->type == SINK_ROWS ? record_write_rows(&s->out, &s->batch, err)
 				  : record_write(&s->out, &s->batch, err);
 	if (rc == 0 && v->transient && v->rows > 0)
-		rc = stream_out_flush(&s->out, err);
+		rc = flush_stream(s, err);
 	return rc;
 }
 
@@ -268,7 +290,7 @@ sink_flush(struct sink *s, struct err *err)
 {
 	if (s->type == SINK_TEXT)
 		return flush_text(s, err);
-	return stream_out_flush(&s->out, err);
+	return flush_stream(s, err);
 }
 
 int

@@ -19,7 +19,7 @@ enum sink_type { SINK_BATCH, SINK_ROWS, SINK_TEXT };
 
 struct sink;
 
-/* FORMAT is one of "batch", "rows", "json", "csv", "tsv". */
+/* FORMAT is one of "batch", "rows", "json", "csv", "tsv", "row". */
 struct sink *sink_new(const char *format, int fd, struct err *);
 void sink_free(struct sink *);
 
@@ -29,6 +29,15 @@ enum sink_type sink_type(const struct sink *);
  * names are copied. */
 int sink_columns(struct sink *, const char *const names[], size_t n,
 		 struct err *);
+
+/*
+ * From now on batches and rows go to a socket that does not block, -1 for none
+ * yet, and what waited for another is forgotten.  A flush, also the one that
+ * sink_put may do, then leaves what the socket does not take, and while that is
+ * pending nothing may be put and what was put must stay.
+ */
+void sink_connect(struct sink *, int fd);
+bool sink_pending(const struct sink *);
 
 /* SHAPES is what the views' batches were read with. */
 int sink_put(struct sink *, struct view *, struct shapes *, struct err *);

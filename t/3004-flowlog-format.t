@@ -232,7 +232,7 @@ def terminal():
 
 
 def usage():
-    for f in ("xml", "row", ""):
+    for f in ("xml", "table", ""):
         status, out, err = run(["flowlog", "--format", f])
         ok(status == 2 and "json" in err, "format '%s' is refused" % f, err)
     is_(run(["flowlog", "x"])[0], 2, "an argument is refused")
