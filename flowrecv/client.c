@@ -225,6 +225,8 @@ is_reply(const msgpack_object *o, int *status)
 	    f[1].type != MSGPACK_OBJECT_STR)
 		return false;
 	*status = (int)f[0].via.u64;
+	if (f[1].via.str.size == 0)
+		return true; /* and no pointer */
 	if (*status == EXIT_DONE)
 		fwrite(f[1].via.str.ptr, 1, f[1].via.str.size, stdout);
 	else

@@ -404,11 +404,14 @@ static const struct command {
 static int
 read_word(const msgpack_object *o, char *buf, size_t size)
 {
-	if (o->type != MSGPACK_OBJECT_STR || o->via.str.size >= size ||
-	    memchr(o->via.str.ptr, '\0', o->via.str.size))
+	size_t len = o->via.str.size;
+
+	if (o->type != MSGPACK_OBJECT_STR || len >= size ||
+	    (len > 0 && memchr(o->via.str.ptr, '\0', len)))
 		return -1;
-	memcpy(buf, o->via.str.ptr, o->via.str.size);
-	buf[o->via.str.size] = '\0';
+	if (len > 0)
+		memcpy(buf, o->via.str.ptr, len);
+	buf[len] = '\0';
 	return 0;
 }
 
