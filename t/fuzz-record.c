@@ -425,7 +425,8 @@ step(struct steps *s)
 	case 2:
 		n = next(s);
 		next_bytes(s, bytes, n);
-		msgpack_sbuffer_write(&s->out, (const char *)bytes, n);
+		if (n > 0)
+			msgpack_sbuffer_write(&s->out, (const char *)bytes, n);
 		break;
 	default:
 		at = next_uint(s, 2);
