@@ -74,17 +74,29 @@ key_of(enum label_kind kind, const uint8_t *id, size_t len, struct key *k)
 	return true;
 }
 
+/* Where it is, or the place from which it is to be looked for. */
 static size_t
-slot_of(const struct labels *l, struct key k)
+home_of(const struct labels *l, struct key k)
 {
 	__uint128_t m = (__uint128_t)(k.id ^ l->seed) *
 			(0x9e3779b97f4a7c15 + 2 * (uint64_t)k.kind);
-	size_t at = ((uint64_t)m ^ (uint64_t)(m >> 64)) & l->mask;
 
+	return ((uint64_t)m ^ (uint64_t)(m >> 64)) & l->mask;
+}
+
+static size_t
+slot_from(const struct labels *l, struct key k, size_t at)
+{
 	while (l->slots[at].len &&
 	       (l->slots[at].id != k.id || l->slots[at].kind != k.kind))
 		at = (at + 1) & l->mask;
 	return at;
+}
+
+static size_t
+slot_of(const struct labels *l, struct key k)
+{
+	return slot_from(l, k, home_of(l, k));
 }
 
 static int
@@ -315,29 +327,45 @@ field_at(const struct copy *c, uint32_t i, size_t *len)
 	return c->src + cell->off;
 }
 
+/* Slots where the names of rows [from, from + n) of a copy may be: their memory
+ * is on its way while the others are worked out.  -1: there is no number. */
+static void
+find_homes(const struct label_copy *lc, uint32_t from, uint32_t n,
+	   struct key keys[CHUNK], int64_t homes[CHUNK])
+{
+	const struct labels *l = lc->labels;
+
+	for (uint32_t i = 0; i < n; i++) {
+		size_t len;
+		const uint8_t *id = field_at(lc->copy, from + i, &len);
+
+		homes[i] = -1;
+		if (!l->slots || !key_of(lc->kind, id, len, &keys[i]))
+			continue;
+		homes[i] = (int64_t)home_of(l, keys[i]);
+		__builtin_prefetch(&l->slots[homes[i]]);
+	}
+}
+
 /* The names of rows [from, from + n) of a copy. Returns their bytes. */
 static size_t
 look_up(const struct label_copy *lc, uint32_t from, uint32_t n,
 	const struct label *found[CHUNK])
 {
 	const struct labels *l = lc->labels;
-	const struct label *last = &none;
-	struct key before = {.kind = LABEL_KINDS};
+	struct key keys[CHUNK];
+	int64_t homes[CHUNK];
 	size_t bytes = 0;
 
+	find_homes(lc, from, n, keys, homes);
 	for (uint32_t i = 0; i < n; i++) {
-		struct key k;
-		size_t len;
-		const uint8_t *id = field_at(lc->copy, from + i, &len);
-
 		found[i] = &none;
-		if (!l->slots || !key_of(lc->kind, id, len, &k))
+		if (homes[i] < 0)
 			continue;
-		if (k.id != before.id || k.kind != before.kind)
-			last = label_at(&l->slots[slot_of(l, k)], lc->when);
-		before = k;
-		found[i] = last;
-		bytes += last->len;
+		found[i] =
+		    label_at(&l->slots[slot_from(l, keys[i], (size_t)homes[i])],
+			     lc->when);
+		bytes += found[i]->len;
 	}
 	return bytes;
 }
