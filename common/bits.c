@@ -72,6 +72,12 @@ scan(const uint64_t *v, size_t n, struct bits_scan *s)
 	bits_scan_body(v, n, s);
 }
 
+static bool
+divide32(const uint32_t *v, size_t n, const struct bits_step *s, uint32_t *out)
+{
+	return bits_divide32_body(v, n, s, out);
+}
+
 static void
 scan32(const uint32_t *v, size_t n, struct bits_scan32 *s)
 {
@@ -97,8 +103,8 @@ pack32(uint8_t *out, const uint32_t *v, size_t n, unsigned w, uint32_t base)
 }
 
 const struct bits_ops bits_plain = {
-    unpack32, unpack64,	   affine32, greatest, merge32,
-    merge64,  select_rows, scan,     scan32,   pack32,
+    unpack32,	 unpack64, affine32, greatest, merge32, merge64,
+    select_rows, scan,	   scan32,   divide32, pack32,
 };
 
 const struct bits_ops *
@@ -133,36 +139,53 @@ bits_pack64(uint8_t *out, const uint64_t *v, size_t n, unsigned w,
 	bits_packer_end(&p);
 }
 
-/* One byte at a time, the lowest first; bytes that all share are passed over.
- */
-void
-bits_sort(uint64_t *v, uint64_t *tmp, size_t n, unsigned w)
+/* Digit by digit, the lowest first; digits that all share are passed over. AT
+ * has room for 2^bits counts per digit. */
+static inline __attribute__((always_inline)) void
+sort_digits(uint64_t *v, uint64_t *tmp, size_t n, unsigned w, uint32_t *at,
+	    unsigned bits)
 {
 	uint64_t *from = v, *to = tmp;
-	uint32_t at[8][256] = {0};
-	unsigned bytes = (w + 7) / 8;
+	size_t mask = ((size_t)1 << bits) - 1;
+	unsigned digits = (w + bits - 1) / bits;
 
+	memset(at, 0, digits * sizeof(*at) << bits);
 	for (size_t i = 0; i < n; i++)
-		for (unsigned b = 0; b < bytes; b++)
-			at[b][v[i] >> 8 * b & 255]++;
-	for (unsigned b = 0; b < bytes && n > 0; b++) {
+		for (unsigned d = 0; d < digits; d++)
+			at[(size_t)d << bits | (v[i] >> bits * d & mask)]++;
+	for (unsigned d = 0; d < digits; d++, at += mask + 1) {
 		uint32_t sum = 0;
 		uint64_t *swap;
 
-		if (at[b][v[0] >> 8 * b & 255] == n)
+		if (at[v[0] >> bits * d & mask] == n)
 			continue;
-		for (size_t i = 0; i < 256; i++) {
-			uint32_t count = at[b][i];
+		for (size_t i = 0; i <= mask; i++) {
+			uint32_t count = at[i];
 
-			at[b][i] = sum;
+			at[i] = sum;
 			sum += count;
 		}
 		for (size_t i = 0; i < n; i++)
-			to[at[b][from[i] >> 8 * b & 255]++] = from[i];
+			to[at[from[i] >> bits * d & mask]++] = from[i];
 		swap = from;
 		from = to;
 		to = swap;
 	}
 	if (from != v)
 		memcpy(v, from, n * sizeof(*v));
+}
+
+void
+bits_sort(uint64_t *v, uint64_t *tmp, size_t n, unsigned w)
+{
+	enum { FEW = 8, MANY = 11 }; /* bits of a digit */
+	uint32_t few[(64 / FEW) << FEW], many[3 << MANY];
+
+	if (n == 0)
+		return;
+	/* large tables of counts pay for many values only */
+	if (n < 4096 || w > 3 * MANY)
+		sort_digits(v, tmp, n, w, few, FEW);
+	else
+		sort_digits(v, tmp, n, w, many, MANY);
 }

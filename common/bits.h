@@ -12,6 +12,7 @@
 #ifndef COMMON_BITS_H
 #define COMMON_BITS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,13 @@ struct bits_scan32 {
 	int32_t step_min, step_max;
 	uint64_t sum;
 	size_t runs;
+};
+
+/* Division by a step, an odd number times 2^shift: x is a multiple of the odd
+ * one exactly if x times its inverse is at most UINT32_MAX / odd. */
+struct bits_step {
+	uint32_t base, inverse, most;
+	unsigned shift;
 };
 
 struct bits_ops {
@@ -68,6 +76,10 @@ struct bits_ops {
 	/* n is 1 at least. */
 	void (*scan)(const uint64_t *v, size_t n, struct bits_scan *);
 	void (*scan32)(const uint32_t *v, size_t n, struct bits_scan32 *);
+	/* out = (v[i] - base) / step; false, and out is no use, if there is a
+	 * remainder anywhere. */
+	bool (*divide32)(const uint32_t *v, size_t n, const struct bits_step *,
+			 uint32_t *out);
 	/* Packs the low w bits of each v[i] - base; w from 0 to 32.  Writes up
 	 * to 8 bytes past bits_size(n, w). */
 	void (*pack32)(uint8_t *out, const uint32_t *v, size_t n, unsigned w,
@@ -97,8 +109,8 @@ bits_width(uint64_t x)
 void bits_pack64(uint8_t *out, const uint64_t *v, size_t n, unsigned w,
 		 uint64_t base);
 
-/* Sorts n values by their low w bits, rounded up to whole bytes; TMP has room
- * for n. */
+/* Sorts n values by their low w bits; the next few above them may count as
+ * well, so these must be 0 or of no importance.  TMP has room for n. */
 void bits_sort(uint64_t *v, uint64_t *tmp, size_t n, unsigned w);
 
 #endif

@@ -248,6 +248,12 @@ scan(const uint64_t *v, size_t n, struct bits_scan *s)
 	bits_scan_body(v, n, s);
 }
 
+AVX2 static bool
+divide32(const uint32_t *v, size_t n, const struct bits_step *s, uint32_t *out)
+{
+	return bits_divide32_body(v, n, s, out);
+}
+
 AVX2 static void
 scan32(const uint32_t *v, size_t n, struct bits_scan32 *s)
 {
@@ -307,8 +313,8 @@ pack32(uint8_t *out, const uint32_t *v, size_t n, unsigned w, uint32_t base)
 }
 
 const struct bits_ops bits_avx2 = {
-    unpack32, unpack64,	   affine32, greatest, merge32,
-    merge64,  select_rows, scan,     scan32,   pack32,
+    unpack32,	 unpack64, affine32, greatest, merge32, merge64,
+    select_rows, scan,	   scan32,   divide32, pack32,
 };
 
 #endif

@@ -156,6 +156,23 @@ bits_scan32_body(const uint32_t *v, size_t n, struct bits_scan32 *s)
 				  .runs = runs};
 }
 
+BITS_BODY bool
+bits_divide32_body(const uint32_t *v, size_t n, const struct bits_step *s,
+		   uint32_t *out)
+{
+	uint32_t low = ((uint32_t)1 << s->shift) - 1, bad = 0;
+	uint32_t base = s->base, inverse = s->inverse, most = s->most;
+	unsigned shift = s->shift;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t x = v[i] - base, q = (x >> shift) * inverse;
+
+		bad |= (x & low) | (q > most);
+		out[i] = q;
+	}
+	return !bad;
+}
+
 /* A group of values of k*w bits, at most 56, enters the stream at once. */
 struct bits_packer {
 	uint8_t *out;

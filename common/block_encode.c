@@ -231,19 +231,24 @@ static size_t
 map_values(const struct job *j, const struct codes *c, const uint32_t *v,
 	   uint32_t *table, uint32_t *at)
 {
-	size_t max = j->n / EXCEPTIONS, k = 0;
+	size_t max = j->n / EXCEPTIONS, k = 0, i = 0;
+	const uint32_t *code = c->code;
 
-	for (size_t i = 0; i < c->entries; i++)
+	for (; i < c->entries; i++)
 		table[i] = v[c->row[i]];
-	for (uint32_t i = 0; i < j->n && k <= max; i += LOOK) {
-		uint32_t end = j->n - i < LOOK ? j->n : i + LOOK, wrong = 0;
+	for (i = 0; i + LOOK <= j->n && k <= max; i += LOOK) {
+		uint32_t wrong = 0;
 
-		for (uint32_t r = i; r < end; r++)
-			wrong |= table[c->code[r]] ^ v[r];
-		for (uint32_t r = i; wrong && r < end; r++) {
-			at[k] = r;
-			k += table[c->code[r]] != v[r];
+		for (size_t r = 0; r < LOOK; r++)
+			wrong |= table[code[i + r]] ^ v[i + r];
+		for (size_t r = i; wrong && r < i + LOOK; r++) {
+			at[k] = (uint32_t)r;
+			k += table[code[r]] != v[r];
 		}
+	}
+	for (; i < j->n && k <= max; i++) {
+		at[k] = (uint32_t)i;
+		k += table[code[i]] != v[i];
 	}
 	return k;
 }

@@ -357,20 +357,22 @@ encode_gaps(struct encoder *e, uint32_t *at, size_t n, struct bytes *out)
 static size_t
 find_far(const struct vec *x, uint32_t base, unsigned w, uint32_t *at)
 {
-	size_t k = 0;
+	const uint32_t *v = x->v;
+	size_t k = 0, i = 0;
 
-	for (size_t i = 0; i < x->n; i += LOOK) {
-		size_t end = i + LOOK < x->n ? i + LOOK : x->n;
+	for (; i + LOOK <= x->n; i += LOOK) {
 		uint32_t far = 0;
 
-		for (size_t j = i; j < end; j++)
-			far |= x->v[j] - base;
-		if (far >> w == 0)
-			continue;
-		for (size_t j = i; j < end; j++) {
+		for (size_t j = 0; j < LOOK; j++)
+			far |= v[i + j] - base;
+		for (size_t j = i; far >> w != 0 && j < i + LOOK; j++) {
 			at[k] = (uint32_t)j;
-			k += (x->v[j] - base) >> w != 0;
+			k += (v[j] - base) >> w != 0;
 		}
+	}
+	for (; i < x->n; i++) {
+		at[k] = (uint32_t)i;
+		k += (v[i] - base) >> w != 0;
 	}
 	return k;
 }
@@ -445,31 +447,22 @@ encode_vec(struct encoder *e, const struct vec *x,
 }
 
 /* (v - min) / step for a step that all values keep to: guessed from a few, then
- * checked against all.  x is a multiple of an odd s exactly if x times the
- * inverse of s is at most UINT32_MAX / s.  Returns the step, 1 if there is
- * none. */
+ * checked against all.  Returns the step, 1 if there is none. */
 static uint32_t
-divide_out(const struct vec *x, uint32_t min, uint32_t *out)
+divide_out(const struct encoder *e, const struct vec *x, uint32_t min,
+	   uint32_t *out)
 {
+	struct bits_step s = {.base = min};
 	uint64_t g = 0;
-	uint32_t bad = 0, inv, max, low;
-	unsigned shift;
 
 	for (size_t i = 0; i < x->n && g != 1; i += x->n / 32 + 1)
 		g = encode_gcd(x->v[i] - min, g);
 	if (g <= 1)
 		return 1;
-	shift = (unsigned)__builtin_ctzll(g);
-	inv = (uint32_t)encode_inverse(g >> shift);
-	max = UINT32_MAX / (uint32_t)(g >> shift);
-	low = ((uint32_t)1 << shift) - 1;
-	for (size_t i = 0; i < x->n; i++) {
-		uint32_t y = x->v[i] - min, q = (y >> shift) * inv;
-
-		bad |= (y & low) | (q > max);
-		out[i] = q;
-	}
-	return bad ? 1 : (uint32_t)g;
+	s.shift = (unsigned)__builtin_ctzll(g);
+	s.inverse = (uint32_t)encode_inverse(g >> s.shift);
+	s.most = UINT32_MAX / (uint32_t)(g >> s.shift);
+	return e->ops->divide32(x->v, x->n, &s, out) ? (uint32_t)g : 1;
 }
 
 void
@@ -480,7 +473,7 @@ encode_step(struct encoder *e, struct vec *x, struct bits_scan32 *scan)
 	uint32_t step = 1;
 
 	if (out && scan->min != scan->max)
-		step = divide_out(x, scan->min, out);
+		step = divide_out(e, x, scan->min, out);
 	if (step == 1) {
 		encoder_release(e, mark);
 		return;

@@ -77,12 +77,12 @@ dict_far(struct encoder *e, const struct vec *x, const struct bits_scan32 *s,
 	if (!key || !tmp || find_equals(e, x, code) != 0)
 		return -1;
 	for (uint32_t i = 0; i < x->n; i++) {
-		key[n] = (uint64_t)i << 32 | (x->v[i] - s->min);
+		key[n] = (uint64_t)i << 48 | (x->v[i] - s->min);
 		n += code[i] == i;
 	}
 	bits_sort(key, tmp, n, bits_width(s->max - s->min));
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t row = (uint32_t)(key[i] >> 32);
+		uint32_t row = (uint32_t)(key[i] >> 48);
 
 		d->row[i] = row;
 		d->value[i] = (uint32_t)key[i] + s->min;

@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ enum {
 	TICK_MS = 100,
 	ROWS_GATHER = 4096, /* rows that make a batch at once */
 	SHAPES_SPARE = 16,
+	KEEP_BYTES = 128 << 20,
 	SEGMENT_AGE = 24 * 60 * 60,
 };
 
@@ -340,6 +342,17 @@ clear(struct flowstore *f)
 	shapes_free(f->shapes);
 }
 
+/* Blocks come and go by the megabyte; memory given back to the system each time
+ * has to be cleared by it each time. */
+static void
+keep_memory(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+#endif
+}
+
 int
 main(int argc, char **argv)
 {
@@ -357,6 +370,7 @@ main(int argc, char **argv)
 	if (command)
 		return command_main(command, argc, argv);
 	stage_hold_signals();
+	keep_memory();
 	parse(argc, argv, &o, &f);
 	rc = table_root(o.root, root, sizeof(root), &err);
 	o.root = root;

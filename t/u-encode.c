@@ -396,20 +396,53 @@ START_TEST(test_pack_agrees)
 }
 END_TEST
 
+START_TEST(test_divide_agrees)
+{
+	static uint32_t a[1000], b[1000];
+
+	for (size_t round = 0; round < 3000; round++) {
+		unsigned shift = (unsigned)(rnd() % 12);
+		uint32_t odd = (uint32_t)(rnd() % 2000) | 1;
+		size_t n = 1 + rnd() % 1000;
+		struct bits_step s = {.base = (uint32_t)rnd(),
+				      .shift = shift,
+				      .inverse = odd,
+				      .most = UINT32_MAX / odd};
+		bool whole = rnd() % 4 != 0;
+
+		for (int i = 0; i < 4; i++)
+			s.inverse *= 2 - odd * s.inverse;
+		for (size_t i = 0; i < n; i++) {
+			b[i] = (uint32_t)(rnd() % 500);
+			small[i] = s.base + (b[i] * odd << shift);
+		}
+		if (!whole && odd << shift > 1)
+			small[rnd() % n] += 1;
+		else
+			whole = true;
+		ck_assert(bits_ops()->divide32(small, n, &s, a) == whole);
+		if (whole)
+			ck_assert_mem_eq(a, b, n * sizeof(*a));
+		ck_assert(bits_plain.divide32(small, n, &s, b) == whole);
+		ck_assert_mem_eq(a, b, n * sizeof(*a));
+	}
+}
+END_TEST
+
 START_TEST(test_sort)
 {
-	static uint64_t tmp[3000];
+	static uint64_t tmp[20000];
 
-	for (size_t n = 0; n < 3000; n += 1 + n / 3)
+	for (size_t n = 0; n < 20000; n += 1 + n / 3)
 		for (unsigned w = 1; w <= 64; w += 7) {
-			uint64_t mask = UINT64_MAX >> (64 - (w + 7) / 8 * 8);
+			uint64_t mask = UINT64_MAX >> (64 - w);
 
 			for (size_t i = 0; i < n; i++)
-				value[i] = rnd() << 32 ^ rnd();
+				value[i] = (rnd() << 32 ^ rnd()) & mask;
 			bits_sort(value, tmp, n, w);
 			for (size_t i = 1; i < n; i++)
-				ck_assert_uint_le(value[i - 1] & mask,
-						  value[i] & mask);
+				if (value[i - 1] > value[i])
+					ck_abort_msg("%u bits, %zu", w, i);
 		}
 }
 END_TEST
@@ -486,6 +519,7 @@ main(void)
 	tcase_add_test(c, test_scan_agrees);
 	tcase_add_test(c, test_scan_is_right);
 	tcase_add_test(c, test_pack_agrees);
+	tcase_add_test(c, test_divide_agrees);
 	tcase_add_test(c, test_sort);
 	tcase_add_test(c, test_outlier_of_times);
 	tcase_add_test(c, test_damage);
