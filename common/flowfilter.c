@@ -909,5 +909,6 @@ flowfilter_parse(struct flowfilter *f)
 	e = parse_or(&p);
 	if (e && p.now.len)
 		return expected(&p, "and, or or the end");
-	return e;
+	/* cppcheck-suppress returnDanglingLifetime */
+	return e; /* no part of p */
 }

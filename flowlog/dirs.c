@@ -26,31 +26,62 @@ set(char to[PATH_MAX], const char *what, const char *dir, const char *more,
 	return 0;
 }
 
-/* $NAME, or HOME and MORE. */
+/* A directory of the user's own: $VARIABLE, or USUAL in the home directory. */
+struct own {
+	const char *what; /* the option that says another */
+	const char *variable, *usual, *tail;
+};
+
 static int
-set_own(char to[PATH_MAX], const char *variable, const char *home,
-	const char *more, const char *tail, const char *what, struct err *e)
+set_own(char to[PATH_MAX], const struct own *own, const char *home,
+	struct err *e)
 {
-	const char *dir = getenv(variable);
+	const char *dir = getenv(own->variable);
 	char base[PATH_MAX];
 
 	if (dir && *dir)
-		return set(to, what, dir, tail, e);
-	if (set(base, what, home, more, e))
+		return set(to, own->what, dir, own->tail, e);
+	if (set(base, own->what, home, own->usual, e))
 		return -1;
-	return set(to, what, base, tail, e);
+	return set(to, own->what, base, own->tail, e);
+}
+
+/* Who it is: root or the service's user, and the home directory. */
+static const char *
+home(bool *service)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	const char *dir = getenv("HOME");
+
+	*service = geteuid() == 0 || (pw && strcmp(pw->pw_name, "flow") == 0);
+	if (dir && *dir)
+		return dir;
+	return pw ? pw->pw_dir : NULL;
+}
+
+static int
+find_run(struct dirs *d, bool service, struct err *e)
+{
+	const char *run = getenv("FLOW_RUN");
+	const char *own = getenv("XDG_RUNTIME_DIR");
+
+	if (run && *run)
+		return set(d->run, "$FLOW_RUN", run, "", e);
+	if (!service && own && *own)
+		return set(d->run, "$XDG_RUNTIME_DIR", own, "/flow", e);
+	return set(d->run, "$FLOW_RUN", "/run/flow", "", e);
 }
 
 int
 dirs_find(struct dirs *d, const char *config, const char *state, struct err *e)
 {
-	const struct passwd *pw = getpwuid(geteuid());
-	const char *home = getenv("HOME"), *run = getenv("FLOW_RUN");
-	const char *own = getenv("XDG_RUNTIME_DIR");
-	bool service = geteuid() == 0 || (pw && !strcmp(pw->pw_name, "flow"));
+	static const struct own own_config = {"--config", "XDG_CONFIG_HOME",
+					      "/.config", "/flow/loggers"};
+	static const struct own own_state = {"--state", "XDG_STATE_HOME",
+					     "/.local/state", "/flowlog"};
+	bool service;
+	const char *dir = home(&service);
 
-	if (!home || !*home)
-		home = pw ? pw->pw_dir : NULL;
 	if (!state || !*state)
 		state = getenv("FLOW_LOGGERS");
 	if (!config && service)
@@ -58,19 +89,12 @@ dirs_find(struct dirs *d, const char *config, const char *state, struct err *e)
 	if ((!state || !*state) && service)
 		state = "/var/lib/flowlog";
 	if (config ? set(d->config, "--config", config, "", e)
-		   : set_own(d->config, "XDG_CONFIG_HOME", home, "/.config",
-			     "/flow/loggers", "--config", e))
+		   : set_own(d->config, &own_config, dir, e))
 		return -1;
-	if (state && *state
-		? set(d->state, "--state", state, "", e)
-		: set_own(d->state, "XDG_STATE_HOME", home, "/.local/state",
-			  "/flowlog", "--state", e))
+	if (state && *state ? set(d->state, "--state", state, "", e)
+			    : set_own(d->state, &own_state, dir, e))
 		return -1;
-	if (run && *run)
-		return set(d->run, "$FLOW_RUN", run, "", e);
-	if (!service && own && *own)
-		return set(d->run, "$XDG_RUNTIME_DIR", own, "/flow", e);
-	return set(d->run, "$FLOW_RUN", "/run/flow", "", e);
+	return find_run(d, service, e);
 }
 
 int

@@ -15,8 +15,6 @@
 #include "common/log.h"
 #include "flowlog/command.h"
 
-extern char **environ;
-
 enum {
 	STOP_SECONDS = 30,
 	POLL_MS = 20,
@@ -178,7 +176,7 @@ static int
 end_detached(const struct dirs *d, const char *name, struct err *e)
 {
 	struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
-	pid_t pid = kept_runner(d, name, e), now = pid;
+	pid_t pid = kept_runner(d, name, e), now;
 
 	if (pid < 0)
 		return -1;

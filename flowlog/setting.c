@@ -12,15 +12,23 @@ static const struct kind {
 	bool changes; /* fields may be of other types after it */
 	bool invert;
 } kinds[SETTINGS] = {
-    [SETTING_SOURCE_ID] = {"source-id", source_filter_new, .is_list = true},
-    [SETTING_EXPORTER] = {"exporter", exporter_filter_new, .is_list = true},
-    [SETTING_FIELDS] = {"fields", fields_filter_new},
-    [SETTING_WHERE] = {"where", where_filter_new},
-    [SETTING_TAG] = {"tag", tag_filter_new, .changes = true},
-    [SETTING_RENAME] = {"rename", rename_filter_new, .changes = true},
-    [SETTING_EVAL] = {"eval", eval_filter_new, .changes = true},
-    [SETTING_MATCH] = {"match", match_filter_new},
-    [SETTING_MATCH_NOT] = {"match-not", match_filter_new, .invert = true},
+    [SETTING_SOURCE_ID] = {.name = "source-id",
+			   .new = source_filter_new,
+			   .is_list = true},
+    [SETTING_EXPORTER] = {.name = "exporter",
+			  .new = exporter_filter_new,
+			  .is_list = true},
+    [SETTING_FIELDS] = {.name = "fields", .new = fields_filter_new},
+    [SETTING_WHERE] = {.name = "where", .new = where_filter_new},
+    [SETTING_TAG] = {.name = "tag", .new = tag_filter_new, .changes = true},
+    [SETTING_RENAME] = {.name = "rename",
+			.new = rename_filter_new,
+			.changes = true},
+    [SETTING_EVAL] = {.name = "eval", .new = eval_filter_new, .changes = true},
+    [SETTING_MATCH] = {.name = "match", .new = match_filter_new},
+    [SETTING_MATCH_NOT] = {.name = "match-not",
+			   .new = match_filter_new,
+			   .invert = true},
 };
 
 const char *
