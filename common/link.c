@@ -154,6 +154,15 @@ read_hello(const msgpack_object *o, const char *role, struct hello *h,
 	return get_number(o, "number", &h->number, e);
 }
 
+/* What msgpack-c may be given: see stream.h. */
+static bool
+is_object(const char *obj, size_t len)
+{
+	const char *reason;
+
+	return stream_extent(obj, len, HELLO_MAX, &reason) == (int64_t)len;
+}
+
 int
 hello_read(const char *obj, size_t len, const char *role, struct hello *h,
 	   struct err *e)
@@ -164,7 +173,7 @@ hello_read(const char *obj, size_t len, const char *role, struct hello *h,
 
 	memset(h, 0, sizeof(*h));
 	msgpack_unpacked_init(&u);
-	if (len > HELLO_MAX ||
+	if (len == 0 || !is_object(obj, len) ||
 	    msgpack_unpack_next(&u, obj, len, &off) != MSGPACK_UNPACK_SUCCESS)
 		rc = err_set(e, "what it says first is no hello");
 	else
@@ -195,7 +204,8 @@ mark_read(const char *obj, size_t len, struct mark *m, struct err *e)
 	int rc = -1;
 
 	msgpack_unpacked_init(&u);
-	if (msgpack_unpack_next(&u, obj, len, &off) == MSGPACK_UNPACK_SUCCESS &&
+	if (len > 0 && is_object(obj, len) &&
+	    msgpack_unpack_next(&u, obj, len, &off) == MSGPACK_UNPACK_SUCCESS &&
 	    u.data.type == MSGPACK_OBJECT_ARRAY && u.data.via.array.size == 2) {
 		v = u.data.via.array.ptr;
 		if (v[0].type == MSGPACK_OBJECT_POSITIVE_INTEGER &&

@@ -196,6 +196,18 @@ ring_size(const struct ring *r)
 }
 
 uint64_t
+ring_chunk(const struct ring *r)
+{
+	return r->file->chunk;
+}
+
+size_t
+ring_free_chunks(const struct ring *r)
+{
+	return r->nfree;
+}
+
+uint64_t
 ring_stream(const struct ring *r)
 {
 	return r->file->stream;

@@ -75,6 +75,9 @@ void ring_close(struct ring *);
 /* Whether there is a file. */
 bool ring_durable(const struct ring *);
 uint64_t ring_size(const struct ring *);
+uint64_t ring_chunk(const struct ring *);
+/* Chunks that nothing is in. */
+size_t ring_free_chunks(const struct ring *);
 /* Identity of the stream of objects, random, as long as the file lives. */
 uint64_t ring_stream(const struct ring *);
 /* The number that the next object gets. */

@@ -30,6 +30,7 @@ struct binding {
 	struct log_limit drop_log, error_log;
 	/* who receives from it, and what it waits for: one of the two */
 	struct view *views; /* who looks on */
+	uint32_t slot;	    /* by which its datagrams in the ring know it */
 	void *owner;
 	struct binding *next;
 	struct event *readable, *pause;

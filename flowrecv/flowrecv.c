@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * in:    datagrams, on UDP ports or in a capture
- * out:   a datagram stream, flowdatagram(5); JSON lines on a terminal
- * keeps: the ports that were opened at run time, in a directory if told so
+ * out:   a datagram stream, flowdatagram(5), on stdout or to those who connect
+ *        to a socket; JSON lines on a terminal
+ * keeps: the ports that were opened at run time, and what readers have not
+ *        acknowledged, in directories if told so
  */
 #include <errno.h>
 #include <signal.h>

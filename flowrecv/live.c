@@ -214,11 +214,13 @@ static int
 start(struct live *l, struct err *e)
 {
 	const struct options *o = l->options;
+	const struct output_options out = {
+	    .serve = o->serve, .ring = o->ring, .size = o->queue};
 	struct user u = {0};
 
 	if (o->user && user_find(&u, o->user, e) != 0)
 		return -1;
-	if (receiver_init(&l->receiver, STDOUT_FILENO, o->queue, e) != 0)
+	if (receiver_init(&l->receiver, &out, e) != 0)
 		return -1;
 	l->receiver.allow = &o->allow;
 	if (open_tee(l, e) != 0 || open_to_others(l, e) != 0 ||
@@ -247,7 +249,7 @@ clear(struct live *l)
 int
 live_run(const struct options *o, struct err *e)
 {
-	static struct live l; /* the inbox is large */
+	static struct live l;
 	int rc;
 
 	l.options = o;

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/handed.h"
@@ -16,7 +17,8 @@ static const char usage[] =
     "usage: flowrecv [-v] [--allow NETWORK,...] [--control PATH]\n"
     "                [--metrics ADDRESS:PORT] [--queue BYTES]\n"
     "                [--receive-buffer BYTES] [--state DIR]\n"
-    "                [--tee udp:HOST:PORT]... [--user NAME]\n"
+    "                [--serve PATH [--ring DIR]] [--tee udp:HOST:PORT]...\n"
+    "                [--user NAME]\n"
     "                [NAME=][ADDRESS:]PORT ...\n"
     "       flowrecv [-v] [--name NAME] [--port PORT,...] --read FILE|-\n"
     "       flowrecv [-v] [--port PORT,...] --read FILE|- --to udp:HOST:PORT\n"
@@ -39,12 +41,18 @@ static const char usage[] =
     "                              (/run/flow/flowrecv.sock)\n"
     "      --metrics ADDRESS:PORT  serve the counters to Prometheus, over "
     "HTTP\n"
-    "      --queue BYTES           may wait for a slow reader (256M)\n"
+    "      --queue BYTES           may wait for slow readers (a quarter of "
+    "the\n"
+    "                              machine's memory); also --ring-size\n"
     "      --receive-buffer BYTES  of the kernel, per port (64M)\n"
     "      --state DIR             keep there what ports are opened, for the\n"
     "                              next start\n"
     "      --tee udp:HOST:PORT     send copies to another collector\n"
     "      --user NAME             become that user once ports are open\n"
+    "      --ring DIR              keep there what readers have not "
+    "acknowledged,\n"
+    "                              for the next start\n"
+    "      --serve PATH            let readers connect to this socket\n"
     "      --read FILE             take a pcap or pcapng file, - is stdin\n"
     "      --name NAME             binding that a capture's datagrams get\n"
     "      --port PORT,...         only those to these ports\n"
@@ -57,13 +65,26 @@ static const char usage[] =
     "BYTES takes K, M or G. SIGUSR1 prints the counters.\n";
 
 enum {
-	QUEUE_DEFAULT = 256 << 20,
 	QUEUE_MIN = 128 << 10, /* holds the largest datagram */
 	BUFFER_DEFAULT = 64 << 20,
 	BUFFER_MIN = 4 << 10,
 	BUFFER_MAX = 1 << 30, /* the kernel counts twice that in an int */
 	NUMBER_MAX = 1000 * 1000 * 1000,
 };
+
+#define QUEUE_MAX (UINT64_C(64) << 30)
+
+/* Memory is taken only for what waits. */
+static uint64_t
+default_queue(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t quarter = pages > 0 && size > 0
+			       ? (uint64_t)pages * (uint64_t)size / 4
+			       : 256 << 20;
+
+	return quarter < QUEUE_MAX ? quarter : QUEUE_MAX;
+}
 
 static uint64_t
 size_option(const char *name, const char *text, uint64_t min, uint64_t max)
@@ -135,6 +156,8 @@ enum {
 	OPT_TEE,
 	OPT_TO,
 	OPT_USER,
+	OPT_RING,
+	OPT_SERVE,
 	OPT_BUFFER,
 	OPTIONS
 };
@@ -157,6 +180,9 @@ static const struct option long_options[] = {
     {"tee", required_argument, NULL, OPT_TEE},
     {"to", required_argument, NULL, OPT_TO},
     {"user", required_argument, NULL, OPT_USER},
+    {"ring", required_argument, NULL, OPT_RING},
+    {"ring-size", required_argument, NULL, OPT_QUEUE},
+    {"serve", required_argument, NULL, OPT_SERVE},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -172,7 +198,8 @@ static const unsigned option_modes[OPTIONS] = {
     [OPT_QUEUE] = MODE_PORTS,	[OPT_RATE] = MODE_CAPTURE,
     [OPT_SPEED] = MODE_CAPTURE, [OPT_STATE] = MODE_PORTS,
     [OPT_TEE] = MODE_PORTS,	[OPT_TO] = MODE_CAPTURE,
-    [OPT_USER] = MODE_PORTS,	[OPT_BUFFER] = MODE_PORTS,
+    [OPT_USER] = MODE_PORTS,	[OPT_RING] = MODE_PORTS,
+    [OPT_SERVE] = MODE_PORTS,	[OPT_BUFFER] = MODE_PORTS,
 };
 
 static uint64_t
@@ -284,7 +311,13 @@ option_set(struct options *o, int c, char **argv)
 		ports_option(o, optarg);
 		break;
 	case OPT_QUEUE:
-		o->queue = size_option("--queue", optarg, QUEUE_MIN, SIZE_MAX);
+		o->queue = size_option("--queue", optarg, QUEUE_MIN, QUEUE_MAX);
+		break;
+	case OPT_RING:
+		o->ring = optarg;
+		break;
+	case OPT_SERVE:
+		o->serve = optarg;
 		break;
 	case OPT_RATE:
 		o->rate = number_option("--rate", optarg);
@@ -358,6 +391,9 @@ check(struct options *o, const bool given[OPTIONS])
 					      "PATH to be told of some, or "
 					      "--read FILE");
 	}
+	if (o->ring && !o->serve)
+		cli_usage("flowrecv", "--ring goes with --serve: what is kept "
+				      "is for readers that come back");
 	if (o->name && binding_name_check(o->name, &e) != 0)
 		cli_usage("flowrecv", "%s", e.text);
 }
@@ -368,7 +404,8 @@ options_read(struct options *o, int argc, char **argv)
 	bool given[OPTIONS] = {false};
 	int c;
 
-	*o = (struct options){.queue = QUEUE_DEFAULT, .buffer = BUFFER_DEFAULT};
+	*o = (struct options){.queue = default_queue(),
+			      .buffer = BUFFER_DEFAULT};
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "vhV", long_options, NULL)) != -1) {
 		option_set(o, c, argv);

@@ -17,6 +17,7 @@ enum { PORTS_BYTES = 65536 / 8 };
 struct options {
 	uint64_t queue, buffer;
 	const char *read, *name;
+	const char *serve, *ring;
 	uint8_t ports[PORTS_BYTES]; /* bitmap, used if some_ports */
 	bool some_ports;
 	bool verbose, json, hex;

@@ -2,12 +2,11 @@
 #include "flowrecv/receiver.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,21 +17,18 @@
 #include "flowrecv/report.h"
 #include "flowrecv/trace.h"
 
-_Static_assert(INBOX_HEADER >= (int)DATAGRAM_HEADER_MAX &&
-		   INBOX_HEADER >= (int)LINE_BYTES_MAX,
-	       "a slot has room for what goes before a payload");
-_Static_assert((int)INBOX_SLOTS <= (int)OUTQUEUE_FRESH,
-	       "one handful fits between two flushes");
+_Static_assert((int)LINE_BYTES_MAX >= (int)DATAGRAM_HEADER_MAX, "either fits");
 
 enum {
 	PAUSE_US = 2000,	/* between two looks at a busy socket */
 	SMALL_BUFFER = 2 << 20, /* ... which a buffer below this can't span */
 	HANDFULS = 32,		/* of one socket before the others' turn */
-	REFILL_US = 1000,	/* between two writes to a slow reader */
 	WATCH_S = 1, /* between two looks at the kernel's drop counter */
+	/* of what is in the ring: an exporter's place, from here on a port's */
+	TAG_BINDING = EXPORTERS_MAX,
+	TAG_RESTORED = INT32_MAX,
 };
 
-static const struct timeval refill_time = {.tv_usec = REFILL_US};
 static const struct timeval watch_time = {.tv_sec = WATCH_S};
 
 static int64_t
@@ -51,39 +47,51 @@ fail(struct receiver *r)
 	event_base_loopbreak(r->base);
 }
 
-/* What goes before the payload, put right in front of it: returns where it
- * begins and the length of the whole. */
-static const char *
-put_header(const struct receiver *r, const struct datagram *d, size_t *len)
+/* Writes D as it goes out, and returns its length. */
+static size_t
+put(const struct receiver *r, char *to, const struct datagram *d)
 {
-	char head[INBOX_HEADER];
-	char *payload = (char *)(uintptr_t)d->payload;
 	size_t n;
 
-	if (r->lines) {
-		*len = line_format(payload - INBOX_HEADER, d);
-		return payload - INBOX_HEADER;
-	}
-	n = datagram_header(head, d);
-	memcpy(payload - n, head, n);
-	*len = n + d->len;
-	return payload - n;
+	if (r->lines)
+		return line_format(to, d);
+	n = datagram_header(to, d);
+	memcpy(to + n, d->payload, d->len);
+	return n + d->len;
 }
 
-/* Whether there is room for a datagram of LEN bytes, if need be after another
- * try to write, one in each handful.  A receiver that is about to end takes
- * everything: it receives only while nothing waits. */
+/* Room in the ring, if need be after another try to write, one in each
+ * handful.  -1: the output failed. */
 static int
-has_room(struct receiver *r, size_t len)
+get_room(struct receiver *r, size_t len, char **p)
 {
-	if (r->stopping || outqueue_fits(&r->out, len))
-		return 1;
-	if (r->out.nfresh > 0 && outqueue_flush(&r->out, &r->err) != 0)
-		return -1;
-	if (!r->retried && outqueue_write(&r->out, &r->err) != 0)
-		return -1;
+	*p = ring_reserve(r->out.ring, len);
+	if (*p || r->retried)
+		return 0;
 	r->retried = true;
-	return outqueue_fits(&r->out, len);
+	if (output_push(&r->out, true) != 0)
+		return -1;
+	*p = ring_reserve(r->out.ring, len);
+	return 0;
+}
+
+/* What left the ring. */
+static void
+released(void *ctx, uint32_t tag, bool sent)
+{
+	struct receiver *r = ctx;
+	struct tally *t;
+
+	if (tag < TAG_BINDING)
+		t = &r->exporters.all[tag].tally;
+	else if (tag == TAG_RESTORED)
+		t = &r->restored;
+	else
+		t = &r->slots[tag - TAG_BINDING]->tally;
+	if (sent)
+		tally_sent(t);
+	else
+		tally_passed(t);
 }
 
 static void
@@ -98,10 +106,10 @@ log_refused(struct receiver *r, const struct binding *b,
 }
 
 /* Counts D as received.  Whether its exporter may send; *T is where the rest
- * is counted. */
+ * is counted, *TAG what the ring knows that by. */
 static bool
 admit(struct receiver *r, struct binding *b, const struct datagram *d,
-      struct tally **t)
+      struct tally **t, uint32_t *tag)
 {
 	struct exporter *x = exporters_get(&r->exporters, b, d);
 	bool allowed;
@@ -118,6 +126,7 @@ admit(struct receiver *r, struct binding *b, const struct datagram *d,
 		x->fresh = false;
 	}
 	*t = x ? &x->tally : &b->tally;
+	*tag = x ? (uint32_t)(x - r->exporters.all) : TAG_BINDING + b->slot;
 	tally_received(*t);
 	if (!allowed)
 		tally_refused(*t);
@@ -128,22 +137,19 @@ static int
 take(struct receiver *r, struct binding *b, struct datagram *d)
 {
 	struct tally *t;
-	const char *p;
-	size_t len;
-	bool allowed;
-	int room;
+	uint32_t tag;
+	char *p;
+	bool allowed = admit(r, b, d, &t, &tag);
 
-	allowed = admit(r, b, d, &t);
 	if (b->views)
 		trace_datagram(b->views, d, !allowed);
 	if (!allowed)
 		return 0;
 	if (r->tee)
 		tee_add(r->tee, d);
-	room = has_room(r, DATAGRAM_HEADER_MAX + d->len);
-	if (room < 0)
+	if (get_room(r, LINE_BYTES_MAX + d->len, &p) != 0)
 		return -1;
-	if (!room) {
+	if (!p) {
 		tally_dropped(t);
 		log_limited(&b->drop_log,
 			    "%s: the reader is too slow: %" PRIu64
@@ -151,30 +157,23 @@ take(struct receiver *r, struct binding *b, struct datagram *d)
 			    b->name, b->tally.dropped);
 		return 0;
 	}
-	d->number = ++r->number;
-	p = put_header(r, d, &len);
-	outqueue_add(&r->out, t, p, len);
+	d->number = ring_next(r->out.ring);
+	ring_add(r->out.ring, put(r, p, d), tag);
+	tally_queued(t);
 	return 0;
 }
 
-/* One recvmmsg: how many datagrams came, -1 if the output failed.  *LAST is
- * when the last of them arrived. */
+/* The N datagrams of the inbox; *LAST is when the last of them arrived. */
 static int
-receive(struct receiver *r, struct binding *b, int64_t *last)
+take_all(struct receiver *r, struct binding *b, unsigned n, int64_t *last)
 {
-	struct datagram d = {.stream = r->stream,
+	struct datagram d = {.stream = ring_stream(r->out.ring),
 			     .binding = b->name,
 			     .binding_len = b->name_len};
-	struct err e;
-	int n = inbox_receive(&r->inbox, b->fd, &e);
 
-	if (n < 0) {
-		log_limited(&b->error_log, "%s: %s", b->name, e.text);
-		return 0;
-	}
 	r->retried = false;
-	for (int i = 0; i < n; i++) {
-		inbox_datagram(&r->inbox, (unsigned)i, &d);
+	for (unsigned i = 0; i < n; i++) {
+		inbox_datagram(&r->inbox, i, &d);
 		if (take(r, b, &d) != 0)
 			return -1;
 	}
@@ -182,39 +181,67 @@ receive(struct receiver *r, struct binding *b, int64_t *last)
 		tee_flush(r->tee);
 	if (n > 0)
 		*last = d.time_us;
-	return outqueue_flush(&r->out, &r->err) == 0 ? n : -1;
+	if (output_push(&r->out, false) != 0)
+		return -1;
+	inbox_done(&r->inbox);
+	return 0;
 }
 
-static void
-update_output(struct receiver *r)
+/* One recvmmsg, of up to MAX datagrams: how many came, -1 if the output
+ * failed.  *LAST is when the last of them arrived. */
+static int
+receive(struct receiver *r, struct binding *b, unsigned max, int64_t *last)
 {
-	if (outqueue_waits(&r->out) && !evtimer_pending(r->refill, NULL) &&
-	    !event_pending(r->writable, EV_WRITE, NULL))
-		event_add(r->writable, NULL);
+	struct err e;
+	int n;
+
+	inbox_begin(&r->inbox, ring_next(r->out.ring), b->name);
+	n = inbox_receive(&r->inbox, b->fd, max, &e);
+	if (n < 0) {
+		log_limited(&b->error_log, "%s: %s", b->name, e.text);
+		return 0;
+	}
+	if (n > 0 && take_all(r, b, (unsigned)n, last) != 0) {
+		r->err = r->out.err;
+		return -1;
+	}
+	return n;
 }
 
-/* Fetches what had arrived when the signal came, one handful whenever the
- * reader has taken all before it, and ends the loop when all is done. */
+/* How many datagrams to fetch at once, all of which surely have room: 0 if
+ * there will be more when readers have taken some. */
+static unsigned
+drain_max(const struct receiver *r)
+{
+	size_t room =
+	    output_room(&r->out, LINE_BYTES_MAX + DATAGRAM_PAYLOAD_MAX);
+
+	if (room == 0 && output_waits(&r->out))
+		return 0;
+	return room > 0 && room < INBOX_SLOTS ? (unsigned)room : INBOX_SLOTS;
+}
+
+/* Fetches what had arrived when the signal came, and ends the loop when all is
+ * done. */
 static void
 drain(struct receiver *r)
 {
 	struct binding *b = r->bindings;
 	int64_t last = 0;
+	unsigned max;
 	int n;
 
-	while (b && !outqueue_waits(&r->out)) {
-		n = receive(r, b, &last);
+	while (b && (max = drain_max(r)) > 0) {
+		n = receive(r, b, max, &last);
 		if (n < 0) {
 			fail(r);
 			return;
 		}
-		if (n < INBOX_SLOTS || last > r->stop_us)
+		if (n < (int)max || last > r->stop_us)
 			b = b->next;
 	}
-	if (!outqueue_waits(&r->out))
+	if (!b && !output_waits(&r->out))
 		event_base_loopexit(r->base, NULL);
-	else
-		update_output(r);
 }
 
 /* How long a socket is left alone: not at all where its buffer would overflow
@@ -240,14 +267,13 @@ binding_ready(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	do {
-		n = receive(r, b, &last);
+		n = receive(r, b, INBOX_SLOTS, &last);
 		any = any || n > 0;
 	} while (n == INBOX_SLOTS && ++handfuls < HANDFULS);
 	if (n < 0) {
 		fail(r);
 		return;
 	}
-	update_output(r);
 	tv = pause_time(b, n == INBOX_SLOTS);
 	if (any && (tv.tv_usec > 0 || n == INBOX_SLOTS))
 		evtimer_add(b->pause, &tv);
@@ -257,41 +283,22 @@ binding_ready(evutil_socket_t fd, short what, void *arg)
 		evtimer_add(r->watch, &watch_time);
 }
 
+/* Readers have taken something. */
 static void
-output_writable(evutil_socket_t fd, short what, void *arg)
+output_taken(void *arg)
 {
 	struct receiver *r = arg;
 
-	(void)fd;
-	(void)what;
-	if (outqueue_write(&r->out, &r->err) != 0)
-		fail(r);
-	else if (outqueue_waits(&r->out))
-		evtimer_add(r->refill, &refill_time);
-	else if (r->stopping)
+	if (r->stopping)
 		drain(r);
 }
 
-/* A pipe is writable as soon as one page of it is free; a moment later a large
- * part of it is. */
 static void
-output_refill(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	update_output(arg);
-}
-
-/* The write end of a pipe is "readable" only when its reader has gone. */
-static void
-output_gone(evutil_socket_t fd, short what, void *arg)
+output_failed(void *arg)
 {
 	struct receiver *r = arg;
 
-	(void)fd;
-	(void)what;
-	errno = EPIPE;
-	err_sys(&r->err, "standard output");
+	r->err = r->out.err;
 	fail(r);
 }
 
@@ -348,6 +355,27 @@ receiver_identity(uint64_t *stream, struct err *e)
 	return 0;
 }
 
+/* A number for B, by which the ring knows its datagrams. */
+static int
+take_slot(struct receiver *r, struct binding *b, struct err *e)
+{
+	struct binding **p;
+	uint32_t i = 0;
+
+	while (i < r->nslots && r->slots[i])
+		i++;
+	if (i == r->nslots) {
+		p = realloc(r->slots, (i + 1) * sizeof(*p));
+		if (!p)
+			return err_set(e, "out of memory");
+		r->slots = p;
+		r->nslots++;
+	}
+	r->slots[i] = b;
+	b->slot = i;
+	return 0;
+}
+
 int
 receiver_add(struct receiver *r, struct binding *b, struct err *e)
 {
@@ -363,6 +391,8 @@ receiver_add(struct receiver *r, struct binding *b, struct err *e)
 	    event_priority_set(b->pause, RECEIVER_PRIORITY_INPUT) != 0 ||
 	    event_add(b->readable, NULL) != 0)
 		return err_set(e, "%s: cannot wait for it", b->name);
+	if (take_slot(r, b, e) != 0)
+		return -1;
 	while (*at)
 		at = &(*at)->next;
 	*at = b;
@@ -392,6 +422,7 @@ reap(struct receiver *r)
 		}
 		*at = b->next;
 		exporters_forget(&r->exporters, b);
+		r->slots[b->slot] = NULL;
 		binding_free(b);
 	}
 }
@@ -403,11 +434,10 @@ receiver_drain(struct receiver *r, struct binding *b)
 	int n;
 
 	do
-		n = receive(r, b, &last);
+		n = receive(r, b, INBOX_SLOTS, &last);
 	while (n == INBOX_SLOTS && last < now);
 	if (n < 0)
 		fail(r);
-	update_output(r);
 }
 
 void
@@ -426,23 +456,62 @@ receiver_remove(struct receiver *r, struct binding *b)
 	reap(r);
 }
 
-static int
-add_output(struct receiver *r, struct err *e)
-{
-	bool pipe_end =
-	    !r->out.patient && (r->out.flags & O_ACCMODE) == O_WRONLY;
+/* ---- what an earlier process left ---- */
 
-	r->writable =
-	    event_new(r->base, r->out.fd, EV_WRITE, output_writable, r);
-	r->refill = evtimer_new(r->base, output_refill, r);
-	if (!r->writable || !r->refill)
-		return err_set(e, "cannot wait for standard output");
-	if (!pipe_end)
-		return 0;
-	r->gone = event_new(r->base, r->out.fd, EV_READ, output_gone, r);
-	if (!r->gone || event_add(r->gone, NULL) != 0)
-		return err_set(e, "cannot wait for standard output");
+static int
+restore(void *ctx, const char *obj, size_t len, uint32_t *tag)
+{
+	struct receiver *r = ctx;
+
+	(void)obj;
+	(void)len;
+	*tag = TAG_RESTORED;
+	tally_received(&r->restored);
+	tally_queued(&r->restored);
 	return 0;
+}
+
+/* The binding of a name that is not open any more. */
+static struct binding *
+closed_binding(struct receiver *r, const char *name, struct err *e)
+{
+	struct binding *b = calloc(1, sizeof(*b));
+
+	if (!b) {
+		err_set(e, "out of memory");
+		return NULL;
+	}
+	b->fd = -1;
+	if (binding_rename(b, name, e) != 0 || take_slot(r, b, e) != 0) {
+		free(b);
+		return NULL;
+	}
+	b->tally.of = &r->total;
+	b->next = r->leaving;
+	r->leaving = b;
+	return b;
+}
+
+/* What it took from the kernel and had not handed on when it was killed. */
+static int
+recover(struct receiver *r, struct err *e)
+{
+	char name[BINDING_NAME_MAX];
+	unsigned n = inbox_left(&r->inbox, ring_next(r->out.ring), name);
+	struct binding *b;
+	int64_t last;
+
+	if (n == 0)
+		return 0;
+	b = receiver_find(r, name);
+	if (!b)
+		b = closed_binding(r, name, e);
+	if (!b)
+		return -1;
+	if (take_all(r, b, n, &last) == 0)
+		return 0;
+	*e = r->out.err;
+	return -1;
 }
 
 static int
@@ -481,18 +550,26 @@ new_base(void)
 }
 
 int
-receiver_init(struct receiver *r, int fd, size_t queue, struct err *e)
+receiver_init(struct receiver *r, const struct output_options *o, struct err *e)
 {
+	struct output_options own = *o;
+
 	memset(r, 0, sizeof(*r));
-	r->lines = isatty(fd);
+	r->restored.of = &r->total;
+	r->lines = !o->serve && isatty(STDOUT_FILENO);
+	r->out.taken = output_taken;
+	r->out.failed = output_failed;
+	r->out.ctx = r;
+	own.extra = inbox_bytes();
 	r->base = new_base();
 	if (!r->base)
 		return err_set(e, "no event loop");
-	if (receiver_identity(&r->stream, e) != 0 ||
-	    exporters_init(&r->exporters, e) != 0 ||
-	    inbox_init(&r->inbox, e) != 0 ||
-	    outqueue_init(&r->out, fd, queue, e) != 0 || add_output(r, e) != 0)
+	if (exporters_init(&r->exporters, e) != 0 ||
+	    output_init(&r->out, r->base, &own, e) != 0)
 		return -1;
+	inbox_init(&r->inbox, ring_extra(r->out.ring));
+	ring_walk(r->out.ring, restore, r);
+	ring_on_release(r->out.ring, released, r);
 	return add_signals(r, e);
 }
 
@@ -517,18 +594,17 @@ free_bindings(struct binding *b)
 void
 receiver_clear(struct receiver *r)
 {
+	if (r->out.ring)
+		ring_on_release(r->out.ring, NULL, NULL);
+	output_clear(&r->out);
 	free_bindings(r->bindings);
 	free_bindings(r->leaving);
 	exporters_clear(&r->exporters);
-	free_event(r->writable);
-	free_event(r->refill);
-	free_event(r->gone);
 	free_event(r->watch);
 	free_event(r->sigint);
 	free_event(r->sigterm);
 	free_event(r->sigusr1);
-	inbox_clear(&r->inbox);
-	outqueue_clear(&r->out);
+	free(r->slots);
 	if (r->base)
 		event_base_free(r->base);
 	r->base = NULL;
@@ -538,9 +614,13 @@ receiver_clear(struct receiver *r)
 int
 receiver_run(struct receiver *r, struct err *e)
 {
-	struct event *alive = notify_start(r->base);
-	int rc = event_base_dispatch(r->base);
+	struct event *alive;
+	int rc;
 
+	if (recover(r, e) != 0)
+		return -1;
+	alive = notify_start(r->base);
+	rc = event_base_dispatch(r->base);
 	notify_end(alive);
 	if (rc < 0)
 		return err_set(e, "the event loop failed");

@@ -5,13 +5,14 @@
  * A socket that becomes readable is emptied at once, so a lone datagram is on
  * its way immediately; then nothing is looked at for a moment (the pause), so
  * that in a flood every wake-up finds a large handful and the cost of waking
- * is shared.  What the reader does not take waits in the queue; a datagram
- * that does not fit there is dropped, counted, and gets no number, so the
- * numbers of a stream have no holes.
+ * is shared.  What the readers do not take waits in the ring; a datagram that
+ * has no room there is dropped, counted, and gets no number, so the numbers of
+ * a stream have no holes.
  *
  * The first SIGINT or SIGTERM ends reception: what had arrived until then is
- * fetched from the kernel and everything is handed to the reader, however long
- * that takes.  A second one quits at once.  SIGUSR1 reports.
+ * fetched from the kernel and, where it would be lost with the process,
+ * everything is handed to the reader, however long that takes.  A second one
+ * quits at once.  SIGUSR1 reports.
  */
 #ifndef FLOWRECV_RECEIVER_H
 #define FLOWRECV_RECEIVER_H
@@ -26,7 +27,7 @@
 #include "flowrecv/binding.h"
 #include "flowrecv/exporter.h"
 #include "flowrecv/inbox.h"
-#include "flowrecv/outqueue.h"
+#include "flowrecv/output.h"
 #include "flowrecv/tee.h"
 
 /* Of events: signals and output have the middle one, which libevent gives, so
@@ -44,21 +45,23 @@ struct receiver {
 	struct tee *tee;	   /* the caller's; NULL: no copies */
 	struct log_limit refuse_log;
 	struct inbox inbox;
-	struct outqueue out;
-	uint64_t stream, number;
-	bool lines;   /* JSON lines, not the binary stream */
+	struct output out;
+	struct binding **slots; /* by number; NULL: free */
+	uint32_t nslots;
+	struct tally restored; /* of what an earlier process left queued */
+	bool lines;	       /* JSON lines, not the binary stream */
 	bool retried; /* a full queue was written from in this handful */
 	bool stopping;
 	bool failed;
 	int64_t stop_us; /* when the first signal came */
-	struct event *writable, *refill, *gone, *watch;
+	struct event *watch;
 	struct event *sigint, *sigterm, *sigusr1;
 	struct err err;
 };
 
-/* Everything goes to FD; at most QUEUE bytes may wait for its reader.  From
- * here on signals are caught. */
-int receiver_init(struct receiver *, int fd, size_t queue, struct err *);
+/* From here on signals are caught. */
+int receiver_init(struct receiver *, const struct output_options *,
+		  struct err *);
 /* Frees its bindings too. */
 void receiver_clear(struct receiver *);
 

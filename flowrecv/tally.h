@@ -14,7 +14,7 @@ struct tally {
 	struct tally *of;  /* what it is part of; NULL: it is the largest */
 	uint64_t received; /* taken from the kernel */
 	uint64_t refused;  /* of exporters that are not allowed */
-	uint64_t dropped;  /* for want of room in the queue */
+	uint64_t dropped;  /* for want of room in the queue, or of readers */
 	uint64_t queued;   /* on their way to the reader */
 	uint64_t sent;
 };
@@ -54,6 +54,16 @@ tally_sent(struct tally *t)
 	for (; t; t = t->of) {
 		t->queued--;
 		t->sent++;
+	}
+}
+
+/* What was queued went without a reader. */
+static inline void
+tally_passed(struct tally *t)
+{
+	for (; t; t = t->of) {
+		t->queued--;
+		t->dropped++;
 	}
 }
 

@@ -87,7 +87,7 @@ def test_sizes(_):
     check_usage(["--queue", "17179869184G", "9"], "--queue: '17179869184G' "
                 "is no size: 4096, 512K, 64M, 1G")
     check_usage(["--queue", "127K", "9"], "--queue: '127K' is not between "
-                "131072 and 18446744073709551615")
+                "131072 and 68719476736")
     check_usage(["--receive-buffer", "2G", "9"], "--receive-buffer: '2G' is "
                 "not between 4096 and 1073741824")
 
