@@ -23,6 +23,7 @@ enum {
 	PAUSE_US = 2000,	/* between two looks at a busy socket */
 	SMALL_BUFFER = 2 << 20, /* ... which a buffer below this can't span */
 	HANDFULS = 32,		/* of one socket before the others' turn */
+	BEHIND = 16, /* full ones in a row: there is no time to show them */
 	WATCH_S = 1, /* between two looks at the kernel's drop counter */
 	/* of what is in the ring: an exporter's place, from here on a port's */
 	TAG_BINDING = EXPORTERS_MAX,
@@ -141,7 +142,9 @@ take(struct receiver *r, struct binding *b, struct datagram *d)
 	char *p;
 	bool allowed = admit(r, b, d, &t, &tag);
 
-	if (b->views)
+	if (b->views && r->behind)
+		trace_skip(b->views);
+	else if (b->views)
 		trace_datagram(b->views, d, !allowed);
 	if (!allowed)
 		return 0;
@@ -267,9 +270,13 @@ binding_ready(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	do {
+		r->behind = handfuls >= BEHIND;
 		n = receive(r, b, INBOX_SLOTS, &last);
 		any = any || n > 0;
 	} while (n == INBOX_SLOTS && ++handfuls < HANDFULS);
+	r->behind = false;
+	if (b->views)
+		trace_tell(b->views);
 	if (n < 0) {
 		fail(r);
 		return;

@@ -51,6 +51,7 @@ struct receiver {
 	struct tally restored; /* of what an earlier process left queued */
 	bool lines;	       /* JSON lines, not the binary stream */
 	bool retried; /* a full queue was written from in this handful */
+	bool behind;  /* much waits in the kernel */
 	bool stopping;
 	bool failed;
 	int64_t stop_us; /* when the first signal came */

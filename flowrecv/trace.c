@@ -61,6 +61,13 @@ trace_skipped(struct view *v)
 }
 
 void
+trace_tell(struct view *v)
+{
+	for (; v; v = v->next)
+		trace_skipped(v);
+}
+
+void
 trace_end(struct view *v)
 {
 	struct head h = {.len = 0};
@@ -96,6 +103,13 @@ trace_datagram(struct view *v, const struct datagram *d, bool refused)
 {
 	for (; v; v = v->next)
 		show(v, d, refused);
+}
+
+void
+trace_skip(struct view *v)
+{
+	for (; v; v = v->next)
+		v->skipped++;
 }
 
 static bool

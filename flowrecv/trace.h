@@ -36,11 +36,15 @@ struct view {
 	uint64_t skipped;    /* and not yet said */
 };
 
-/* Shows D to each view of the list.  */
+/* Shows D to each view of the list. */
 void trace_datagram(struct view *, const struct datagram *, bool refused);
+/* Shows none of them a datagram that there is. */
+void trace_skip(struct view *);
 
-/* Says how many were skipped, if any were and there is room again. */
+/* Says how many were skipped, if any were and there is room again: to one, to
+ * all of the list. */
 void trace_skipped(struct view *);
+void trace_tell(struct view *);
 
 /* The same whether there is room or not: nothing more will be shown. */
 void trace_end(struct view *);

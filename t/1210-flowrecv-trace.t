@@ -276,6 +276,23 @@ def test_slow(scratch):
         t.wait(lambda text: text.count("ver=9") == 1, "it goes on")
 
 
+def test_behind(scratch):
+    """while much waits in the kernel nothing is shown, and all is accounted
+    for without another datagram"""
+    port, = receiver.free_ports(1)
+    with receiver.Receiver(scratch, port) as r, \
+            Trace(r, scratch, "default") as t:
+        t.started()
+        r.freeze()
+        receiver.send(port, [V9] * 20000)
+        r.thaw()
+        r.wait_received(20000)
+        kernel = r.counters()["default"]["kernel"]
+        t.wait(lambda text: 20000 - kernel == text.count("ver=9") + sum(
+            map(int, re.findall(r"^skipped (\d+)$", text, re.M))), "all")
+        tap.equal(t.text().count("skipped") >= 1, True, "some were skipped")
+
+
 def test_full(scratch):
     """an output that takes nothing"""
     port, = receiver.free_ports(1)
