@@ -42,9 +42,13 @@ static const char usage[] =
     "        loggers              instead of table\n"
     "\n"
     "  --root DIR         where the tables are (else FLOW_ROOT)\n"
-    "  --format FORMAT    row, table, json, csv or tsv; without it table on\n"
-    "                     a terminal, else row\n"
+    "  --format FORMAT    row, table, json, csv, tsv, msgpack or chart; "
+    "without\n"
+    "                     it table on a terminal, else row\n"
     "  --footer           end with the number of rows and the time it took\n"
+    "  --units            large numbers of a table with units: 1.2M\n"
+    "  --no-pager         none for what is longer than the terminal\n"
+    "  --profile          say what was read, and how long it took, on stderr\n"
     "  --utc              times in the query are in UTC, not local\n"
     "  -q, --quiet        no hints about names that no row has\n"
     "  -h, --help         this text\n"
@@ -54,7 +58,15 @@ static const char usage[] =
     "         stats sum(octet_count) as octets by src_addr |\n"
     "         sort limit=10 -octets'\n";
 
-enum { OPT_ROOT = 256, OPT_FORMAT, OPT_FOOTER, OPT_UTC };
+enum {
+	OPT_ROOT = 256,
+	OPT_FORMAT,
+	OPT_FOOTER,
+	OPT_NO_PAGER,
+	OPT_PROFILE,
+	OPT_UNITS,
+	OPT_UTC,
+};
 
 static void
 parse_options(int argc, char **argv, struct settings *o)
@@ -63,6 +75,9 @@ parse_options(int argc, char **argv, struct settings *o)
 	    {"root", required_argument, NULL, OPT_ROOT},
 	    {"format", required_argument, NULL, OPT_FORMAT},
 	    {"footer", no_argument, NULL, OPT_FOOTER},
+	    {"no-pager", no_argument, NULL, OPT_NO_PAGER},
+	    {"profile", no_argument, NULL, OPT_PROFILE},
+	    {"units", no_argument, NULL, OPT_UNITS},
 	    {"utc", no_argument, NULL, OPT_UTC},
 	    {"quiet", no_argument, NULL, 'q'},
 	    {"help", no_argument, NULL, 'h'},
@@ -80,13 +95,20 @@ parse_options(int argc, char **argv, struct settings *o)
 		case OPT_FORMAT:
 			o->format = output_find(optarg);
 			if (o->format < 0)
-				cli_usage("flowq",
-					  "unknown format %s (row, table, "
-					  "json, csv, tsv)",
-					  optarg);
+				cli_usage("flowq", "unknown format %s (%s)",
+					  optarg, output_names);
 			break;
 		case OPT_FOOTER:
 			o->footer = true;
+			break;
+		case OPT_NO_PAGER:
+			o->no_pager = true;
+			break;
+		case OPT_PROFILE:
+			o->profile = true;
+			break;
+		case OPT_UNITS:
+			o->units = true;
 			break;
 		case OPT_UTC:
 			setenv("TZ", "UTC", 1);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flowq/interrupt.h"
 #include "flowq/rowset.h"
 
 static int
@@ -271,6 +272,8 @@ column_gather(struct column *c, enum col_type type, const struct column *from,
 	size_t width = col_type_width(type);
 
 	column_clear(c);
+	if (atomic_load(&interrupted))
+		return interrupt_err(err);
 	c->cap = (size_t)n + 1;
 	c->data = malloc((width ? width : 4) * c->cap);
 	if (!c->data)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The answer as text on stdout.
+ * The answer, as text or msgpack, on a screen or in a file.
  */
 #ifndef FLOWQ_OUTPUT_H
 #define FLOWQ_OUTPUT_H
@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "flowq/emit.h"
+#include "flowq/screen.h"
 
 enum output_format {
 	OUTPUT_JSON, /* as enum format_type */
@@ -15,15 +16,24 @@ enum output_format {
 	OUTPUT_TSV,
 	OUTPUT_ROW,
 	OUTPUT_TABLE,
+	OUTPUT_MSGPACK,
+	OUTPUT_CHART,
+};
+
+struct output_style {
+	enum output_format format;
+	bool units; /* large numbers of a table as 1.2M */
 };
 
 /* The format called NAME, or -1. */
 int output_find(const char *name);
+/* "row, table, ...": for people. */
+extern const char output_names[];
 
 struct output;
 
-/* WIDTH of the terminal, for tables; 0: not cut. */
-struct output *output_new(int fd, enum output_format, unsigned width);
+/* The screen is borrowed. */
+struct output *output_new(struct screen *, const struct output_style *);
 void output_free(struct output *);
 
 /* The columns of what is written; borrowed. */
@@ -33,6 +43,8 @@ int output_write(void *ctx, const struct rowset *, uint32_t from, uint32_t to,
 		 struct err *);
 /* What is still held back; then a footer if ELAPSED is not negative. */
 int output_end(struct output *, double elapsed, struct err *);
+/* Now and then, from any thread: rows that wait for others come out. */
+void output_tick(struct output *);
 
 uint64_t output_rows(const struct output *);
 

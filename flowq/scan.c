@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "flowq/interrupt.h"
+
 enum { THREADS_MAX = 64 };
 
 /* What the threads share. */
@@ -62,6 +64,10 @@ do_block(struct worker *k, size_t nth)
 	if (rc == 0)
 		rc = s->sink->ops->block(s->sink, k->number, &k->view, nth,
 					 &w->stop);
+	if (s->watch) {
+		atomic_fetch_add(&s->watch->done, 1);
+		atomic_fetch_add(&s->watch->rows, k->view.block.rows);
+	}
 	view_close(&k->view);
 	return rc;
 }
@@ -75,7 +81,7 @@ worker_run(void *arg)
 	while (!atomic_load(&w->stop)) {
 		size_t nth = atomic_fetch_add(&w->next, 1);
 
-		if (nth >= w->n)
+		if (nth >= w->n || atomic_load(&interrupted))
 			break;
 		if (do_block(k, nth)) {
 			fail(w, &k->err);
@@ -112,6 +118,10 @@ choose(struct work *w, struct err *err)
 			w->todo[w->n++] = i;
 	}
 	s->read = w->n;
+	if (s->watch) {
+		atomic_store(&s->watch->done, 0);
+		atomic_store(&s->watch->todo, w->n);
+	}
 	return 0;
 }
 
@@ -137,6 +147,8 @@ run_workers(struct work *w, struct worker *workers, size_t threads,
 	for (size_t i = 1; i < threads; i++)
 		if (workers[i].running)
 			pthread_join(workers[i].thread, NULL);
+	if (atomic_load(&interrupted))
+		return interrupt_err(err);
 	if (w->failed) {
 		*err = w->err;
 		return -1;

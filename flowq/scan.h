@@ -44,10 +44,17 @@ struct sink {
 	struct source *result; /* of this sink, or NULL */
 };
 
+/* For who looks on while it runs. */
+struct scan_watch {
+	atomic_size_t todo, done; /* blocks */
+	atomic_uint_fast64_t rows;
+};
+
 struct scan {
 	struct source *src;
 	const struct filter *filter;
 	struct sink *sink;
+	struct scan_watch *watch; /* may be NULL */
 	/* what was done, the last time */
 	size_t pruned, from_header, read;
 	uint64_t columns_read, overflows;
@@ -56,6 +63,7 @@ struct scan {
 /* How many threads are worth it here. */
 size_t scan_threads(void);
 
+/* Fails with EINTR after Ctrl-C. */
 int scan_run(struct scan *, struct err *);
 
 static inline void

@@ -4,16 +4,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/cli.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "flowq/interrupt.h"
 #include "flowq/output.h"
 #include "flowq/parse.h"
 #include "flowq/plan.h"
+#include "flowq/progress.h"
 
 struct run {
 	const struct settings *set;
@@ -23,7 +24,10 @@ struct run {
 	struct lexer lexer;
 	struct query query;
 	struct plan plan;
+	struct screen *screen;
 	struct output *out;
+	struct writer writer;
+	struct progress progress;
 	struct err err;
 	double start;
 };
@@ -44,16 +48,6 @@ now_us(void)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static unsigned
-terminal_width(void)
-{
-	struct winsize w;
-
-	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) != 0)
-		return 0;
-	return w.ws_col;
 }
 
 /* A byte of a character, but not its first. */
@@ -114,6 +108,10 @@ failure(const struct run *r)
 {
 	if (r->err.code == EPIPE)
 		return EXIT_DONE;
+	if (atomic_load(&interrupted)) {
+		log_line("interrupted");
+		return EXIT_INTERRUPTED;
+	}
 	log_line("%s", r->err.text);
 	return EXIT_FAILED;
 }
@@ -124,6 +122,36 @@ say_hint(const char *text)
 	log_line("%s", text);
 }
 
+/* What a stage did. */
+static void
+profile(const struct scan *scan, int n, double took)
+{
+	log_line("step %d, %s: %zu blocks read, %zu answered from their "
+		 "headers, %zu pruned; %llu columns decoded, %llu rows; %.3fs",
+		 n, scan->sink->ops->name, scan->read, scan->from_header,
+		 scan->pruned, (unsigned long long)scan->columns_read,
+		 (unsigned long long)atomic_load(&scan->watch->rows), took);
+}
+
+static int
+run_stage(struct run *r, const struct stage *s, int n, uint64_t *overflows)
+{
+	struct scan scan = {.src = s->src,
+			    .filter = s->filter,
+			    .sink = s->sink,
+			    .watch = &r->progress.watch};
+	double start = seconds();
+
+	atomic_store(&r->progress.stage, n);
+	atomic_store(&scan.watch->rows, 0);
+	if (scan_run(&scan, &r->err))
+		return -1;
+	*overflows += scan.overflows;
+	if (r->set->profile)
+		profile(&scan, n, seconds() - start);
+	return 0;
+}
+
 static int
 run_stages(struct run *r)
 {
@@ -131,55 +159,68 @@ run_stages(struct run *r)
 	    r->set->footer || (r->set->format < 0 && isatty(STDOUT_FILENO));
 	uint64_t overflows = 0;
 	struct err err;
+	int n = 0;
 
-	for (struct stage *s = r->plan.first; s; s = s->next) {
-		struct scan scan = {
-		    .src = s->src, .filter = s->filter, .sink = s->sink};
-
-		if (scan_run(&scan, &r->err)) {
+	for (struct stage *s = r->plan.first; s; s = s->next)
+		n++;
+	atomic_store(&r->progress.stages, n);
+	n = 0;
+	for (struct stage *s = r->plan.first; s; s = s->next)
+		if (run_stage(r, s, ++n, &overflows)) {
 			output_end(r->out, -1, &err); /* what there was */
-			return failure(r);
+			return -1;
 		}
-		overflows += scan.overflows;
-	}
 	if (output_end(r->out, footer ? seconds() - r->start : -1, &r->err))
-		return failure(r);
+		return -1;
 	if (overflows)
 		log_line("values that left 64 bits and count as null: %llu",
 			 (unsigned long long)overflows);
-	return EXIT_DONE;
+	return 0;
+}
+
+static int
+make_output(struct run *r)
+{
+	bool terminal = isatty(STDOUT_FILENO);
+	int format = r->set->format;
+	struct output_style style = {.units = r->set->units};
+
+	if (format < 0)
+		format = terminal ? OUTPUT_TABLE : OUTPUT_ROW;
+	style.format = (enum output_format)format;
+	r->screen = screen_new(STDOUT_FILENO, !r->set->no_pager);
+	if (r->screen)
+		r->out = output_new(r->screen, &style);
+	return r->out ? 0 : err_set(&r->err, "out of memory");
 }
 
 static int
 run_query(struct run *r)
 {
-	int format = r->set->format;
-	struct writer writer;
+	int rc;
 
 	lexer_init(&r->lexer, r->text, r->len, &r->arena, &r->err);
 	r->lexer.now = now_us();
 	if (query_parse(&r->lexer, &r->query))
 		return syntax_error(r);
-	if (format < 0)
-		format = isatty(STDOUT_FILENO) ? OUTPUT_TABLE : OUTPUT_ROW;
-	r->out = output_new(STDOUT_FILENO, (enum output_format)format,
-			    terminal_width());
-	if (!r->out) {
-		err_set(&r->err, "out of memory");
+	if (make_output(r))
 		return failure(r);
-	}
-	writer = (struct writer){r->out, output_write};
 	r->plan.arena = &r->arena;
 	r->plan.lexer = &r->lexer;
 	r->plan.site = &r->set->site;
 	r->plan.hint = r->set->quiet ? NULL : say_hint;
-	if (plan_make(&r->plan, &r->query, r->out, &writer))
+	r->writer = (struct writer){r->out, output_write};
+	if (plan_make(&r->plan, &r->query, r->out, &r->writer))
 		return r->plan.failed ? failure(r) : syntax_error(r);
 	if (r->query.explain) {
 		plan_explain(&r->plan, stdout);
 		return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 	}
-	return run_stages(r);
+	progress_start(&r->progress, r->out);
+	screen_before(r->screen, progress_hide, &r->progress);
+	rc = run_stages(r);
+	progress_end(&r->progress);
+	return rc ? failure(r) : EXIT_DONE;
 }
 
 int
@@ -187,10 +228,13 @@ session_ask(const struct settings *set, const char *text, size_t len)
 {
 	struct run r = {
 	    .set = set, .text = text, .len = len, .start = seconds()};
-	int rc = run_query(&r);
+	int rc;
 
+	interrupt_catch();
+	rc = run_query(&r);
 	plan_clear(&r.plan);
 	output_free(r.out);
+	screen_free(r.screen);
 	arena_free(&r.arena);
 	return rc;
 }

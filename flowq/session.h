@@ -15,8 +15,14 @@ struct settings {
 	struct site site;
 	int format; /* enum output_format; -1: by what stdout is */
 	bool footer;
-	bool quiet; /* no hints */
+	bool quiet;    /* no hints */
+	bool units;    /* in tables */
+	bool no_pager; /* though stdout is a terminal */
+	bool profile;  /* what was read and how long it took, on stderr */
 };
+
+/* What ends a program that Ctrl-C has ended. */
+enum { EXIT_INTERRUPTED = 130 };
 
 /* The exit code. */
 int session_ask(const struct settings *, const char *text, size_t len);

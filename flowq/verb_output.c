@@ -24,6 +24,7 @@ struct file_target {
 	struct target target;
 	enum output_format format;
 	const struct columns *cols;
+	struct screen *screen;
 	struct output *out;
 	int fd;
 	bool overwrite;
@@ -75,6 +76,7 @@ static int
 file_begin(struct target *t, struct err *err)
 {
 	struct file_target *f = (struct file_target *)t;
+	const struct output_style style = {.format = f->format};
 
 	if (is_special(t->name)) {
 		f->fd = open(t->name, O_WRONLY | O_CLOEXEC);
@@ -85,7 +87,9 @@ file_begin(struct target *t, struct err *err)
 	} else if (open_part(f, err)) {
 		return -1;
 	}
-	f->out = output_new(f->fd, f->format, 0);
+	f->screen = screen_new(f->fd, false);
+	if (f->screen)
+		f->out = output_new(f->screen, &style);
 	if (!f->out)
 		return err_set(err, "out of memory");
 	return output_columns(f->out, f->cols, err);
@@ -136,6 +140,7 @@ file_free(struct target *t)
 	struct file_target *f = (struct file_target *)t;
 
 	output_free(f->out);
+	screen_free(f->screen);
 	if (f->fd >= 0)
 		close(f->fd);
 	if (f->part)

@@ -5,6 +5,7 @@
 
 #include "common/bits.h"
 #include "common/load.h"
+#include "flowq/interrupt.h"
 
 static int view_load(void *ctx, int slot, struct vec *out);
 
@@ -216,6 +217,8 @@ view_window(struct view *v, uint32_t at, uint32_t n)
 int
 view_eval(struct view *v, const struct node *nd, struct vec *out)
 {
+	if (atomic_load_explicit(&interrupted, memory_order_relaxed))
+		return interrupt_err(v->err);
 	return node_eval(&v->eval, nd, out);
 }
 

@@ -91,7 +91,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct site site = {.open = open_rows};
-	struct output *out = output_new(1, OUTPUT_ROW, 0);
+	static const struct output_style style = {.format = OUTPUT_ROW};
+	struct screen *screen = screen_new(1, false);
+	struct output *out = screen ? output_new(screen, &style) : NULL;
 	struct writer writer = {.write = drop};
 	struct arena arena = {0};
 	struct lexer lexer;
@@ -111,6 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort(); /* an error says what and where */
 	}
 	output_free(out);
+	screen_free(screen);
 	arena_free(&arena);
 	return 0;
 }
