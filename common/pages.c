@@ -417,6 +417,12 @@ pages_snapshots(const struct pages *f, uint64_t txn[2])
 	}
 }
 
+bool
+pages_lacks_head(const struct pages *f)
+{
+	return f->broken[0] || f->broken[1];
+}
+
 static int
 look(struct look *l, uint64_t txn)
 {

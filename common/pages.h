@@ -53,9 +53,12 @@ struct pages_visit {
 	void (*damage)(void *ctx, uint64_t page, const char *why);
 };
 
-/* The ids of the snapshots that a file has, the newest first; 0 for one whose
- * head is damaged.  No page of the second was written again by the first. */
+/* The ids of the snapshots that a file has, the newest first; 0 for an empty
+ * one and for one whose head is damaged.  No page of the second was written
+ * again by the first. */
 void pages_snapshots(const struct pages *, uint64_t txn[2]);
+/* Whether one of the two heads is damaged. */
+bool pages_lacks_head(const struct pages *);
 
 /* All values that can be reached, in the order of keys within a database.
  * Returns as pages_check does; -1 only if value() did. */

@@ -103,6 +103,20 @@ place_segment(uint32_t number, char buf[SEGMENT_NAME_MAX])
 		 (unsigned)(number % (SEGMENT_NUMBER_MAX + 1)));
 }
 
+int
+place_segment_file(const char *dir, uint32_t number, const char *tail,
+		   char *buf, size_t size, struct err *e)
+{
+	char file[SEGMENT_NAME_MAX];
+	int n;
+
+	place_segment(number, file);
+	n = snprintf(buf, size, "%s/%s%s", dir, file, tail);
+	if (n < 0 || (size_t)n >= size)
+		return err_set(e, "the path %s/%s is too long", dir, file);
+	return 0;
+}
+
 uint32_t
 place_segment_number(const char *file)
 {

@@ -54,6 +54,10 @@ int place_decode(const char *dir, char buf[TABLE_NAME_MAX + 1]);
 int place_table(const char *root, const char *name, char *buf, size_t size,
 		struct err *);
 
+/* DIR/00000001.flow and TAIL, to BUF. */
+int place_segment_file(const char *dir, uint32_t number, const char *tail,
+		       char *buf, size_t size, struct err *);
+
 /* "00000001.flow" */
 void place_segment(uint32_t number, char buf[SEGMENT_NAME_MAX]);
 /* 0 if that is no segment's name. */

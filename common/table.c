@@ -473,6 +473,8 @@ measure(struct segment *s)
 	s->pub.table = meta_number(s, META_TABLE);
 	s->pub.next_id = meta_number(s, META_NEXT_ID);
 	s->pub.created = (int64_t)meta_number(s, META_CREATED);
+	s->pub.counted_rows = meta_number(s, META_ROWS);
+	s->pub.counted_blocks = meta_number(s, META_BLOCKS);
 }
 
 static int
@@ -482,9 +484,9 @@ open_segment(struct table *t, const char *dir, struct segment *s, bool newest,
 	char file[SEGMENT_NAME_MAX], path[PATH_MAX];
 
 	place_segment(s->pub.number, file);
-	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >=
-	    (int)sizeof(path))
-		return err_set(e, "the path %s/%s is too long", dir, file);
+	if (place_segment_file(dir, s->pub.number, "", path, sizeof(path), e) !=
+	    0)
+		return -1;
 	s->env = env_open(path, newest, e);
 	if (!s->env)
 		return err_prefix(e, "table %s, %s", t->name, file);

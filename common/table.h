@@ -92,6 +92,7 @@ struct table_segment {
 	int64_t created;  /* microseconds since 1970 */
 	size_t block, n;  /* its first block, and how many */
 	uint64_t rows;
+	uint64_t counted_rows, counted_blocks; /* by its writer */
 	int64_t first, last; /* least and greatest _time; first > last if
 				there is none */
 };

@@ -14,6 +14,7 @@
 #include "common/text.h"
 
 static const struct command commands[] = {
+    {"check", "TABLE ...", "r", 1, INT_MAX, check_run},
     {"create", "TABLE ...", "", 1, INT_MAX, create_run},
     {"drop", "TABLE ...", "y", 1, INT_MAX, drop_run},
     {"info", "TABLE", "j", 1, 1, info_run},
@@ -24,7 +25,7 @@ static const struct command commands[] = {
 
 /* Verbs that are no command of this file. */
 static const char *const kept[] = {
-    "backup", "check", "export", "import", "purge", "restore", "serve",
+    "backup", "export", "import", "purge", "restore", "serve",
 };
 
 static const struct command *
@@ -64,6 +65,7 @@ static const struct {
 } options[] = {
     {'a', " [--apply]"},
     {'j', " [--json]"},
+    {'r', " [--repair]"},
     {'y', " [--yes]"},
 };
 
@@ -102,6 +104,7 @@ parse(const struct command *c, int argc, char **argv, struct command_args *a)
 	    {"root", required_argument, NULL, ROOT},
 	    {"apply", no_argument, NULL, 'a'},
 	    {"json", no_argument, NULL, 'j'},
+	    {"repair", no_argument, NULL, 'r'},
 	    {"yes", no_argument, NULL, 'y'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
@@ -123,6 +126,9 @@ parse(const struct command *c, int argc, char **argv, struct command_args *a)
 			break;
 		case 'j':
 			a->json = true;
+			break;
+		case 'r':
+			a->repair = true;
 			break;
 		case 'y':
 			a->yes = true;

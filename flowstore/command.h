@@ -14,7 +14,7 @@ struct command_args {
 	const char *root; /* directory of the tables */
 	int n;		  /* words after the verb */
 	char **words;
-	bool json, yes, apply;
+	bool json, yes, apply, repair;
 };
 
 struct command {
@@ -46,6 +46,7 @@ void command_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* One noun a file. */
 int tables_run(const struct command_args *, struct err *);
+int check_run(const struct command_args *, struct err *);
 int info_run(const struct command_args *, struct err *);
 int create_run(const struct command_args *, struct err *);
 int drop_run(const struct command_args *, struct err *);

@@ -3,36 +3,37 @@
 
 #include <stdlib.h>
 
-static int
-take_ledger(struct ledger *l, const struct table *t, struct err *e)
+int
+cut_ledger(struct ledger *l, const struct table *t, struct err *e)
 {
 	const struct table_segment *of = table_segment(t, 0);
 	struct table_stream *s;
 	size_t n;
 	int r = 0;
 
-	l->table = of->table;
-	l->next_id = of->next_id;
+	*l = (struct ledger){.table = of->table, .next_id = of->next_id};
 	if (table_streams(t, &s, &n, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = streams_set(&l->streams, s[i].id, s[i].number, s[i].time,
 				false);
 	free(s);
-	return r == 0 ? 0 : err_set(e, "out of memory");
+	if (r == 0)
+		return 0;
+	streams_clear(&l->streams);
+	return err_set(e, "out of memory");
 }
 
 int
-cut_begin(struct cut *c, const char *dir, const struct table *t, struct err *e)
+cut_begin(struct cut *c, const char *dir, const struct table_segment *of,
+	  struct ledger *l, struct err *e)
 {
-	*c = (struct cut){0};
+	*c = (struct cut){.ledger = *l};
+	*l = (struct ledger){0};
 	c->encoder = encoder_new();
 	if (!c->encoder)
 		return err_set(e, "out of memory");
-	if (take_ledger(&c->ledger, t, e) != 0)
-		return -1;
-	return segment_cut_begin(&c->segment, dir, table_segment(t, 0),
-				 &c->ledger, e);
+	return segment_cut_begin(&c->segment, dir, of, &c->ledger, e);
 }
 
 int

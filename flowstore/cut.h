@@ -22,9 +22,12 @@ struct cut {
 	uint64_t rows;
 };
 
-/* Begins with what T, opened with table_open_segment, says of itself. */
-int cut_begin(struct cut *, const char *dir, const struct table *t,
-	      struct err *);
+/* What T, opened with table_open_segment, says of itself. */
+int cut_ledger(struct ledger *, const struct table *t, struct err *);
+
+/* In the place of OF, with its ledger, which is taken over in any case. */
+int cut_begin(struct cut *, const char *dir, const struct table_segment *of,
+	      struct ledger *, struct err *);
 
 /* A block as it is; borrowed until the end or the next cut_flush. */
 int cut_copy(struct cut *, uint64_t first_id, uint32_t rows,

@@ -38,7 +38,7 @@ is_ours(const char *name)
 	    ".cut.flow",
 	    ".cut.flow-lock",
 	};
-	static const char lock[] = ".flow-lock";
+	static const char *const tails[] = {".flow-lock", ".flow-damaged"};
 	char segment[SEGMENT_NAME_MAX];
 	size_t len = strlen(name);
 
@@ -47,10 +47,11 @@ is_ours(const char *name)
 			return true;
 	if (place_segment_number(name))
 		return true;
-	if (len != 8 + strlen(lock) || strcmp(name + 8, lock) != 0)
-		return false;
 	snprintf(segment, sizeof(segment), "%.8s.flow", name);
-	return place_segment_number(segment) != 0;
+	if (len <= 8 || !place_segment_number(segment))
+		return false;
+	return strcmp(name + 8, tails[0]) == 0 ||
+	       strcmp(name + 8, tails[1]) == 0;
 }
 
 /* What somebody else has put there is not ours to remove. */

@@ -19,18 +19,6 @@ finished_clear(struct finished *f)
 	f->n = 0;
 }
 
-static int
-path_of(const struct finished *f, uint32_t number, const char *tail,
-	char path[PATH_MAX], struct err *e)
-{
-	char file[SEGMENT_NAME_MAX];
-
-	place_segment(number, file);
-	if (snprintf(path, PATH_MAX, "%s/%s%s", f->dir, file, tail) >= PATH_MAX)
-		return err_set(e, "the path %s is too long", f->dir);
-	return 0;
-}
-
 /* What was known of a segment is kept as long as it is the same file. */
 static void
 remember(const struct finished *f, struct finished_segment *s)
@@ -60,7 +48,8 @@ finished_list(struct finished *f, struct err *e)
 	}
 	f->newest_bytes = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (path_of(f, numbers[i], "", path, e) != 0 ||
+		if (place_segment_file(f->dir, numbers[i], "", path, PATH_MAX,
+				       e) != 0 ||
 		    lstat(path, &st) != 0)
 			continue;
 		if (i + 1 == n) {
@@ -84,13 +73,15 @@ finished_remove(struct finished *f, size_t i, struct removed *r, struct err *e)
 {
 	char path[PATH_MAX];
 
-	if (path_of(f, f->s[i].number, "", path, e) != 0)
+	if (place_segment_file(f->dir, f->s[i].number, "", path, PATH_MAX, e) !=
+	    0)
 		return -1;
 	if (unlink(path) != 0 && errno != ENOENT)
 		return err_sys(e, "cannot remove %s", path);
 	r->segments++;
 	r->bytes += f->s[i].bytes;
-	if (path_of(f, f->s[i].number, "-lock", path, e) != 0)
+	if (place_segment_file(f->dir, f->s[i].number, "-lock", path, PATH_MAX,
+			       e) != 0)
 		return -1;
 	if (unlink(path) != 0 && errno != ENOENT)
 		return err_sys(e, "cannot remove %s", path);
@@ -113,7 +104,8 @@ know(struct finished *f, struct finished_segment *s)
 	if (shapes &&
 	    table_open_segment(&t, f->dir, s->number, false, shapes, &e) == 0)
 		s->last = table_segment(t, 0)->last;
-	else if (path_of(f, s->number, "", path, &e) == 0 &&
+	else if (place_segment_file(f->dir, s->number, "", path, PATH_MAX,
+				    &e) == 0 &&
 		 stat(path, &st) == 0)
 		s->last = (int64_t)st.st_mtime * 1000000;
 	s->known = true;

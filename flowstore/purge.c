@@ -149,9 +149,13 @@ cut_blocks(struct purge *p, struct cut *c, const struct table *t, struct err *e)
 static int
 cut_segment(struct purge *p, const struct table *t, struct err *e)
 {
+	struct ledger l;
 	struct cut c;
-	int r = cut_begin(&c, p->segments.dir, t, e);
+	int r;
 
+	if (cut_ledger(&l, t, e) != 0)
+		return -1;
+	r = cut_begin(&c, p->segments.dir, table_segment(t, 0), &l, e);
 	if (r == 0)
 		r = cut_blocks(p, &c, t, e);
 	if (r == 0)

@@ -285,12 +285,11 @@ begin(struct segment *s, const char *name, unsigned flags,
 static int
 place(struct segment *s, const char *name, struct err *e)
 {
-	char file[SEGMENT_NAME_MAX], from[PATH_MAX], to[PATH_MAX];
+	char from[PATH_MAX], to[PATH_MAX];
 
 	segment_close(s);
-	place_segment(s->number, file);
 	if (path_of(s, name, "", from, e) != 0 ||
-	    path_of(s, file, "", to, e) != 0)
+	    place_segment_file(s->dir, s->number, "", to, PATH_MAX, e) != 0)
 		return -1;
 	if (rename(from, to) != 0)
 		return err_sys(e, "cannot rename %s to %s", from, to);
@@ -299,11 +298,20 @@ place(struct segment *s, const char *name, struct err *e)
 	return sync_dir(s, e);
 }
 
+/* Its readers' file is there before it, for they may not be allowed to make
+ * one. */
 static int
 create(struct segment *s, const struct ledger *l, struct err *e)
 {
+	char path[PATH_MAX];
+
 	s->created = now_us();
-	return begin(s, newborn, 0, l, e) != 0 ? -1 : place(s, newborn, e);
+	if (place_segment_file(s->dir, s->number, "-lock", path, PATH_MAX, e) !=
+		0 ||
+	    make_file(path, READERS_MODE, e) != 0 ||
+	    begin(s, newborn, 0, l, e) != 0)
+		return -1;
+	return place(s, newborn, e);
 }
 
 static int
@@ -504,7 +512,7 @@ segment_commit(struct segment *s, const struct change *c, size_t n,
 int
 segment_roll(struct segment *s, struct ledger *l, struct err *e)
 {
-	if (s->number == SEGMENT_NUMBER_MAX)
+	if (s->number >= SEGMENT_NUMBER_MAX)
 		return err_set(e, "%s has too many segments", s->dir);
 	segment_close(s);
 	s->number++;
@@ -544,4 +552,17 @@ segment_cut_abort(struct segment *s)
 
 	segment_close(s);
 	remove_unborn(s, cut, &e);
+}
+
+int
+segment_make_next(const char *dir, uint32_t number, const struct ledger *l,
+		  struct err *e)
+{
+	struct segment s = {.number = number + 1};
+
+	if (number >= SEGMENT_NUMBER_MAX)
+		return err_set(e, "%s has too many segments", dir);
+	if (snprintf(s.dir, sizeof(s.dir), "%s", dir) >= PATH_MAX)
+		return err_set(e, "the path %s is too long", dir);
+	return create(&s, l, e);
 }

@@ -68,6 +68,10 @@ int segment_cut_begin(struct segment *, const char *dir,
 int segment_cut_end(struct segment *, struct err *);
 void segment_cut_abort(struct segment *);
 
+/* Makes the segment after NUMBER, whose file is not looked at. */
+int segment_make_next(const char *dir, uint32_t number, const struct ledger *,
+		      struct err *);
+
 /* Closes the segment for good and begins the next. */
 int segment_roll(struct segment *, struct ledger *, struct err *);
 

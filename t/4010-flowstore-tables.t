@@ -10,8 +10,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 from records import All, batch  # noqa: E402
-from tables import (DUMP, STORE, Store, command, lines, rows,  # noqa: E402
-                    store, until)
+from tables import (DUMP, STORE, Store, command, kinds, lines,  # noqa: E402
+                    rows, store, until)
 
 DAY = 86400 * 10**6
 T0 = 1795000000000000
@@ -73,13 +73,6 @@ def test_damaged(root):
     tap.equal([(r["table"], r["rows"]) for r in
                map(json.loads, out.splitlines())],
               [("a", None), ("b", 10)], "rows")
-
-
-def kinds(root, table="t"):
-    out = {}
-    for row in lines(command(root, "info", table, "--json")):
-        out.setdefault(row.pop("kind"), []).append(row)
-    return out
 
 
 def test_info(root):

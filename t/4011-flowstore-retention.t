@@ -190,15 +190,13 @@ def test_stop(root):
         def fill():
             nonlocal sent, tail
             while True:
-                data = tail or part(5000)
-                try:
-                    n = os.write(s.p.stdin.fileno(), data)
-                except BlockingIOError:
-                    tail = data
-                    return
                 if not tail:
+                    tail = part(5000)
                     sent += 5000
-                tail = data[n:]
+                try:
+                    tail = tail[os.write(s.p.stdin.fileno(), tail):]
+                except BlockingIOError:
+                    return
         fill()
         time.sleep(1)
         fill()

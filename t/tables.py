@@ -64,6 +64,14 @@ def lines(result):
     return [json.loads(line) for line in out.splitlines()]
 
 
+def kinds(root, table="t"):
+    """What info says: lists of objects by kind."""
+    out = {}
+    for row in lines(command(root, "info", table, "--json")):
+        out.setdefault(row.pop("kind"), []).append(row)
+    return out
+
+
 def until(condition, seconds=60):
     """Waits for it to become true."""
     end = time.monotonic() + seconds
