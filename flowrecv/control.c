@@ -339,6 +339,33 @@ put_target(void *ctx, const struct target *t)
 }
 
 static void
+put_reader(void *ctx, const struct outlet_reader *d)
+{
+	struct lines *l = ctx;
+	char line[REPORT_LINE_MAX];
+
+	if (l->json)
+		report_reader_json(d, line);
+	else
+		report_reader_text(d, line);
+	put_line(l, line);
+}
+
+/* What there is of the whole. */
+static void
+put_whole(struct receiver *r, struct lines *l)
+{
+	report_tee(r, put_target, l);
+	report_readers(r, put_reader, l);
+	evbuffer_add_printf(l->to,
+			    l->json ? "{\"exporters_known\":%zu,"
+				      "\"exporters_evicted\":%" PRIu64 "}\n"
+				    : "exporters: known %zu, evicted %" PRIu64
+				      "\n",
+			    r->exporters.n, r->exporters.evicted);
+}
+
+static void
 command_stats(struct client *c, const struct request *q)
 {
 	struct receiver *r = c->control->receiver;
@@ -352,14 +379,7 @@ command_stats(struct client *c, const struct request *q)
 		return;
 	report_ports(r, only, put_row, &l);
 	if (!only)
-		report_tee(r, put_target, &l);
-	if (!only)
-		evbuffer_add_printf(
-		    l.to,
-		    q->json ? "{\"exporters_known\":%zu,"
-			      "\"exporters_evicted\":%" PRIu64 "}\n"
-			    : "exporters: known %zu, evicted %" PRIu64 "\n",
-		    r->exporters.n, r->exporters.evicted);
+		put_whole(r, &l);
 	report_exporters(r, only, put_row, &l);
 	reply_buffer(c, l.to);
 	evbuffer_free(l.to);

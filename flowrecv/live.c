@@ -184,6 +184,15 @@ open_to_others(struct live *l, struct err *e)
 	return l->metrics ? 0 : -1;
 }
 
+/* One that was handed over stays who it belongs to. */
+static int
+own_socket(const char *path, const struct user *u, struct err *e)
+{
+	if (path && handed_unix(path) < 0 && chown(path, u->uid, u->gid) != 0)
+		return err_sys(e, "%s: cannot be given to the user", path);
+	return 0;
+}
+
 /* What others reach it by becomes the user's, as it does itself. */
 static int
 become_user(struct live *l, const struct user *u, struct err *e)
@@ -191,6 +200,7 @@ become_user(struct live *l, const struct user *u, struct err *e)
 	if (!u->name)
 		return 0;
 	if (control_own(&l->control, u->uid, u->gid, e) != 0 ||
+	    own_socket(l->options->serve, u, e) != 0 ||
 	    state_own(&l->state, u->uid, u->gid, e) != 0 ||
 	    user_become(u, e) != 0)
 		return -1;

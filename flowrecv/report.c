@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/link.h"
 #include "common/log.h"
 #include "common/text.h"
 
@@ -91,6 +92,62 @@ report_target_json(const struct target *t, char line[REPORT_LINE_MAX])
 }
 
 void
+report_readers(struct receiver *r, report_reader *take, void *ctx)
+{
+	struct outlet_reader one, rest = {.name = ""};
+	bool any = false;
+
+	if (!r->out.outlet)
+		return;
+	for (size_t i = 0; outlet_reader(r->out.outlet, i, &one); i++) {
+		if (one.name[0]) {
+			take(ctx, &one);
+			continue;
+		}
+		rest.sent += one.sent;
+		rest.skipped += one.skipped;
+		any = true;
+	}
+	if (any)
+		take(ctx, &rest);
+}
+
+/* A reader calls itself what it likes. */
+static void
+plain_name(const char *name, char buf[LINK_NAME_MAX])
+{
+	snprintf(buf, LINK_NAME_MAX, "%s", name);
+	text_defuse(buf, strlen(buf));
+	for (char *p = buf; *p; p++)
+		if (*p == '"' || *p == '\\')
+			*p = '?';
+}
+
+void
+report_reader_text(const struct outlet_reader *d, char line[REPORT_LINE_MAX])
+{
+	char name[LINK_NAME_MAX];
+
+	plain_name(d->name, name);
+	snprintf(line, REPORT_LINE_MAX,
+		 "%s%s: sent %" PRIu64 ", skipped %" PRIu64,
+		 name[0] ? "reader " : "readers without a name", name, d->sent,
+		 d->skipped);
+}
+
+void
+report_reader_json(const struct outlet_reader *d, char line[REPORT_LINE_MAX])
+{
+	char name[LINK_NAME_MAX];
+
+	plain_name(d->name, name);
+	snprintf(line, REPORT_LINE_MAX,
+		 "{\"reader\":\"%s\",\"sent\":%" PRIu64 ",\"skipped\":%" PRIu64
+		 "}",
+		 name, d->sent, d->skipped);
+}
+
+void
 report_text(const struct report_row *w, char line[REPORT_LINE_MAX])
 {
 	const struct tally *t = w->tally;
@@ -151,11 +208,22 @@ target_to_log(void *ctx, const struct target *t)
 	log_line("%s", line);
 }
 
+static void
+reader_to_log(void *ctx, const struct outlet_reader *d)
+{
+	char line[REPORT_LINE_MAX];
+
+	(void)ctx;
+	report_reader_text(d, line);
+	log_line("%s", line);
+}
+
 void
 report_log(struct receiver *r, bool all)
 {
 	report_ports(r, NULL, to_log, NULL);
 	report_tee(r, target_to_log, NULL);
+	report_readers(r, reader_to_log, NULL);
 	if (!all)
 		return;
 	log_line("exporters: known %zu, evicted %" PRIu64, r->exporters.n,
@@ -231,31 +299,57 @@ begin_family(struct metrics *m, const char *of, const struct figure *f,
 		metrics_counter(m, name, f->help);
 }
 
-struct target_samples {
+/* One figure of targets, or of readers. */
+struct either {
 	struct metrics *to;
-	bool failed;
+	bool second;
 };
 
 static void
 put_target(void *ctx, const struct target *t)
 {
-	const struct target_samples *s = ctx;
+	const struct either *s = ctx;
 	const struct metrics_label label = {"target", t->name};
 
-	metrics_sample(s->to, s->failed ? t->failed : t->sent, &label, 1);
+	metrics_sample(s->to, s->second ? t->failed : t->sent, &label, 1);
+}
+
+static void
+put_reader(void *ctx, const struct outlet_reader *d)
+{
+	const struct either *s = ctx;
+	const struct metrics_label label = {"reader", d->name};
+
+	metrics_sample(s->to, s->second ? d->skipped : d->sent, &label, 1);
+}
+
+static void
+put_readers(struct receiver *r, struct metrics *m)
+{
+	struct either s = {.to = m};
+
+	if (!r->out.outlet)
+		return;
+	metrics_counter(m, "flowrecv_reader_datagrams_sent_total",
+			"Datagrams sent to readers that are connected");
+	report_readers(r, put_reader, &s);
+	s.second = true;
+	metrics_counter(m, "flowrecv_reader_datagrams_skipped_total",
+			"Datagrams that they were too slow for");
+	report_readers(r, put_reader, &s);
 }
 
 static void
 put_targets(struct receiver *r, struct metrics *m)
 {
-	struct target_samples s = {.to = m};
+	struct either s = {.to = m};
 
 	if (!r->tee)
 		return;
 	metrics_counter(m, "flowrecv_tee_datagrams_sent_total",
 			"Copies sent to other collectors");
 	report_tee(r, put_target, &s);
-	s.failed = true;
+	s.second = true;
 	metrics_counter(m, "flowrecv_tee_datagrams_failed_total",
 			"Copies that could not be sent");
 	report_tee(r, put_target, &s);
@@ -278,6 +372,7 @@ report_metrics(struct receiver *r, struct metrics *m)
 			"receive buffer was full");
 	report_ports(r, NULL, put_sample, &s);
 	put_targets(r, m);
+	put_readers(r, m);
 	metrics_gauge(m, "flowrecv_exporters", "Exporters known");
 	metrics_value(m, r->exporters.n);
 	metrics_counter(m, "flowrecv_exporters_evicted_total",

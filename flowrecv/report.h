@@ -38,6 +38,15 @@ void report_tee(struct receiver *, report_target *, void *ctx);
 void report_target_text(const struct target *, char line[REPORT_LINE_MAX]);
 void report_target_json(const struct target *, char line[REPORT_LINE_MAX]);
 
+/* Each reader of --serve that has a name, and then all without one, as one
+ * whose name is "". */
+typedef void report_reader(void *ctx, const struct outlet_reader *);
+void report_readers(struct receiver *, report_reader *, void *ctx);
+void report_reader_text(const struct outlet_reader *,
+			char line[REPORT_LINE_MAX]);
+void report_reader_json(const struct outlet_reader *,
+			char line[REPORT_LINE_MAX]);
+
 /* A row as a line, without its end: text, or JSON. */
 void report_text(const struct report_row *, char line[REPORT_LINE_MAX]);
 void report_json(const struct report_row *, char line[REPORT_LINE_MAX]);

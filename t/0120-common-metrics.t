@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: BSD-2-Clause
 """--metrics of all programs."""
+import json
 import os
 import re
 import resource
@@ -10,6 +11,7 @@ import subprocess
 
 import netflow
 import packets
+import readers
 import receiver
 import scrape
 import tap
@@ -178,6 +180,37 @@ def compare(r, got):
             wanted["flowrecv_exporter_datagrams_" + metric, (
                 "binding", name), ("exporter", address)] = c[key]
     tap.equal(got, wanted)
+
+
+def test_readers(scratch):
+    """readers of flowrecv's --serve, whatever they call themselves"""
+    port, = receiver.free_ports(1)
+    at = scrape.free_port()
+    path = scratch / "s"
+    odd = 'a"b\\c\nd'
+    with receiver.Receiver(scratch, "--serve", path, port,
+                           f"--metrics=127.0.0.1:{at}") as r:
+        with readers.reader(path, odd) as a, readers.reader(path) as b, \
+                readers.reader(path) as c:
+            receiver.send(port, [b"x"] * 10)
+            for x in a, b, c:
+                x.take(10)
+            wanted = {}
+            for name, n in (odd, 10), ("", 20):
+                label = ("reader", name)
+                wanted["flowrecv_reader_datagrams_sent_total", label] = n
+                wanted["flowrecv_reader_datagrams_skipped_total", label] = 0
+            netflow.wait_for(lambda: wanted == {
+                k: v for k, v in scrape.scrape(at).items()
+                if "_reader_" in k[0]}, "the values")
+            lines = r.control("stats")[1].splitlines()
+            tap.equal(lines[1:3], ["reader a?b?c?d: sent 10, skipped 0",
+                                   "readers without a name: sent 20, skipped 0"])
+            out = r.control("stats", "--json")[1].splitlines()
+            tap.equal([json.loads(line) for line in out[1:3]],
+                      [{"reader": "a?b?c?d", "sent": 10, "skipped": 0},
+                       {"reader": "", "sent": 20, "skipped": 0}])
+            a.mark(10)
 
 
 def test_address(scratch):
