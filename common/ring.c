@@ -434,6 +434,15 @@ pass_oldest(struct ring *r)
 	return true;
 }
 
+bool
+ring_make_room(struct ring *r, size_t chunks)
+{
+	while (r->nfree < chunks)
+		if (!pass_oldest(r))
+			return false;
+	return true;
+}
+
 /* The entry at the tail leads to a new chunk. */
 static bool
 begin_chunk(struct ring *r, bool may_pass)

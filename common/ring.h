@@ -78,6 +78,8 @@ uint64_t ring_size(const struct ring *);
 uint64_t ring_chunk(const struct ring *);
 /* Chunks that nothing is in. */
 size_t ring_free_chunks(const struct ring *);
+/* Whether there are so many, if need be after readers were passed by. */
+bool ring_make_room(struct ring *, size_t chunks);
 /* Identity of the stream of objects, random, as long as the file lives. */
 uint64_t ring_stream(const struct ring *);
 /* The number that the next object gets. */

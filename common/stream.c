@@ -415,3 +415,30 @@ stream_out_flush(struct stream_out *o, struct err *e)
 		}
 	return rc < 0 ? -1 : 0;
 }
+
+void
+stream_out_discard(struct stream_out *o)
+{
+	o->len = o->mark = o->niov = o->done = 0;
+	o->failed = o->begun = false;
+}
+
+int
+stream_out_take(struct stream_out *o, char *to, struct err *e)
+{
+	size_t at = 0;
+	bool failed;
+
+	close_piece(o);
+	for (size_t i = 0; i < o->niov; i++) {
+		const struct iovec *v = &o->iov[i];
+
+		memcpy(to, v->iov_base ? v->iov_base : o->buf + at, v->iov_len);
+		if (!v->iov_base)
+			at += v->iov_len;
+		to += v->iov_len;
+	}
+	failed = o->failed;
+	stream_out_discard(o);
+	return failed ? err_set(e, "out of memory for output") : 0;
+}

@@ -87,6 +87,11 @@ void stream_out_packer(struct stream_out *, msgpack_packer *);
 /* Bytes that wait for the flush. */
 size_t stream_out_pending(const struct stream_out *);
 
+/* Copies everything to TO, of stream_out_pending bytes, instead of writing. */
+int stream_out_take(struct stream_out *, char *to, struct err *);
+/* Forgets what waits for the flush. */
+void stream_out_discard(struct stream_out *);
+
 /* Writes everything, waiting as long as it takes. -1: the reader is gone
  * (EPIPE) or another error. */
 int stream_out_flush(struct stream_out *, struct err *);

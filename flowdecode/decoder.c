@@ -87,6 +87,12 @@ decoder_new(uint64_t stream, const struct sink *sink)
 }
 
 void
+decoder_continue(struct decoder *d, uint64_t stream, uint64_t number)
+{
+	piles_continue(d->piles, stream, number);
+}
+
+void
 decoder_free(struct decoder *d)
 {
 	if (!d)

@@ -25,6 +25,9 @@ struct decoder;
 /* STREAM is the identity of the batches, which are numbered from 1. The sink
  * is copied. */
 struct decoder *decoder_new(uint64_t stream, const struct sink *);
+/* Before anything else: the stream of the batches, and the number of the last
+ * that was made in it. */
+void decoder_continue(struct decoder *, uint64_t stream, uint64_t number);
 /* Flush before: rows that are still held are lost. */
 void decoder_free(struct decoder *);
 

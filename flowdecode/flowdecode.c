@@ -2,11 +2,12 @@
 /*
  * flowdecode: what routers sent becomes flow records.
  *
- * in:    a datagram stream, flowdatagram(5)
- * out:   a record stream, flowrecord(5); JSON lines on a terminal
+ * in:    a datagram stream, flowdatagram(5), on stdin or from a socket
+ * out:   a record stream, flowrecord(5), on stdout or to those who connect to a
+ *        socket; JSON lines on a terminal
  * keeps: templates, data that wait for theirs, sampling rates, names and a
  *        ledger of each exporter, in memory; all but the ledger in a directory
- *        if told so
+ *        if told so, and there, too, what readers have not acknowledged
  */
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +25,7 @@
 #include "common/stage.h"
 #include "common/text.h"
 #include "flowdecode/decoder.h"
+#include "flowdecode/delivery.h"
 #include "flowdecode/output.h"
 #include "flowdecode/report.h"
 #include "flowdecode/state.h"
@@ -32,9 +34,12 @@ enum {
 	TICK_MS = 25,
 	STATS_MS = 5000,
 	STATE_MS = 1000,
+	COMMIT_MS = 100,	 /* of what readers wait for */
+	COMMIT_BYTES = 16 << 20, /* and of so much at once */
 	WAIT_SECS_MAX = 366 * 86400
 };
 
+#define RING_SIZE (UINT64_C(4) << 30)
 #define WAIT_BYTES_MAX (UINT64_C(64) << 30)
 
 static const char usage[] =
@@ -47,8 +52,15 @@ static const char usage[] =
     "Decodes NetFlow v1, v5, v7, v9 and IPFIX datagrams into flow records.\n"
     "\n"
     "  --metrics ADDRESS:PORT serve the ledger to Prometheus, over HTTP\n"
+    "  --from unix:PATH       connect to a flowrecv --serve, not stdin\n"
     "  --names on|off         add the names that exporters announce for their\n"
     "                         interfaces, applications and VRFs (on)\n"
+    "  --ring DIRECTORY       keep there what readers have not "
+    "acknowledged;\n"
+    "                         without --state the state, too\n"
+    "  --ring-size BYTES      how much of it at most (4G); taken as needed\n"
+    "  --serve PATH           let readers connect to this socket, not "
+    "stdout\n"
     "  --sampling ADDRESS=N   records of this exporter were sampled 1 in N,\n"
     "                         whatever it announces\n"
     "  --state DIRECTORY      keep what is known here, for the next start\n"
@@ -75,6 +87,17 @@ struct flowdecode {
 	int64_t state_ms;      /* when it is to be written */
 	size_t wait_bytes;
 	bool verbose;
+	struct stage *stage;
+	const char *from;  /* path of a socket; NULL: standard input */
+	const char *serve; /* path of a socket; NULL: standard output */
+	const char *ring_dir;
+	uint64_t ring_size;
+	struct delivery *delivery; /* NULL without serve */
+	struct position position;  /* that has been reached */
+	struct position committed;
+	int64_t commit_ms; /* when it is to be written */
+	bool full, stuck;  /* why input waits: the ring, the state */
+	bool ending;
 };
 
 static int64_t
@@ -96,6 +119,70 @@ real_us(void)
 }
 
 static int
+on_batch(void *ctx, const struct batch *b, struct err *e)
+{
+	struct flowdecode *f = ctx;
+
+	if (!f->delivery)
+		return output_batch(f->output, b, e);
+	output_count(f->output);
+	return delivery_batch(f->delivery, b, e);
+}
+
+static int
+on_commit(void *ctx, struct err *e)
+{
+	struct flowdecode *f = ctx;
+
+	return f->delivery ? 0 : output_commit(f->output, e);
+}
+
+static void
+update_pause(struct flowdecode *f)
+{
+	f->full = !delivery_room(f->delivery);
+	stage_pause(f->stage, f->full || f->stuck);
+}
+
+/* What has come until now is in the ring, the state says so, readers get it,
+ * and it will not come again. */
+static int
+deliver(struct flowdecode *f, struct err *e)
+{
+	int64_t now = now_ms();
+	struct err why;
+
+	if (decoder_flush(f->decoder, e) != 0)
+		return -1;
+	f->position.out_stream = ring_stream(delivery_ring(f->delivery));
+	f->position.out_number = ring_next(delivery_ring(f->delivery)) - 1;
+	if (f->state)
+		state_reach(f->state, &f->position);
+	f->stuck = f->state && state_commit(f->state, real_us(), &why) != 0;
+	f->committed = f->position;
+	if (f->stuck) {
+		log_limited(&f->state_limit, "%s: input waits", why.text);
+	} else {
+		delivery_publish(f->delivery);
+		if (f->from && f->stage->stream == f->position.in_stream)
+			stage_acknowledge(f->stage, f->position.in_number);
+	}
+	/* not more than a tenth of the time */
+	f->commit_ms = now + COMMIT_MS + 10 * (now_ms() - now);
+	update_pause(f);
+	return 0;
+}
+
+/* Whether input or output has gone on since the last commit. */
+static bool
+is_ahead(struct flowdecode *f)
+{
+	return f->stuck ||
+	       memcmp(&f->position, &f->committed, sizeof(f->position)) != 0 ||
+	       delivery_pending(f->delivery) > 0;
+}
+
+static int
 on_object(void *ctx, const char *obj, size_t len, struct err *e)
 {
 	struct flowdecode *f = ctx;
@@ -103,7 +190,19 @@ on_object(void *ctx, const char *obj, size_t len, struct err *e)
 
 	if (datagram_read(obj, len, &f->zone, &dg, e) != 0)
 		return -1;
-	return decoder_datagram(f->decoder, &dg, e);
+	if (!f->delivery)
+		return decoder_datagram(f->decoder, &dg, e);
+	if (dg.stream == f->position.in_stream &&
+	    dg.number <= f->position.in_number)
+		return 0; /* it comes again */
+	if (decoder_datagram(f->decoder, &dg, e) != 0)
+		return -1;
+	f->position.in_stream = dg.stream;
+	f->position.in_number = dg.number;
+	if (!delivery_room(f->delivery) ||
+	    delivery_pending(f->delivery) >= COMMIT_BYTES)
+		return deliver(f, e);
+	return 0;
 }
 
 static void
@@ -187,7 +286,93 @@ on_tick(void *ctx, struct err *e)
 	update_stats(f, now);
 	if (decoder_tick(f->decoder, now, e) != 0)
 		return -1;
-	update_state(f, now);
+	if (!f->delivery)
+		update_state(f, now);
+	else if (now >= f->commit_ms &&
+		 (is_ahead(f) || now >= f->commit_ms + STATE_MS))
+		return deliver(f, e);
+	return 0;
+}
+
+/* Readers have made room. */
+static void
+on_room(void *ctx)
+{
+	struct flowdecode *f = ctx;
+
+	if (f->full)
+		update_pause(f);
+	if (f->ending && !delivery_waits(f->delivery))
+		stage_end(f->stage, NULL);
+}
+
+static int
+on_start(void *ctx, struct event_base *base, struct err *e)
+{
+	struct flowdecode *f = ctx;
+
+	if (!f->delivery)
+		return 0;
+	return delivery_serve(f->delivery, base, f->serve, on_room, f, e);
+}
+
+static void
+on_stop(void *ctx)
+{
+	struct flowdecode *f = ctx;
+
+	if (f->delivery)
+		delivery_unserve(f->delivery);
+}
+
+/* At the end of input readers get what would be lost with the process. */
+static bool
+on_end(void *ctx)
+{
+	struct flowdecode *f = ctx;
+	struct err e;
+
+	if (!f->delivery || deliver(f, &e) != 0)
+		return false;
+	f->ending = delivery_waits(f->delivery);
+	return f->ending;
+}
+
+static int
+on_joined(void *ctx, const struct hello *h, uint64_t *number, struct err *e)
+{
+	struct flowdecode *f = ctx;
+
+	(void)e;
+	if (h->stream == f->position.in_stream)
+		*number = f->position.in_number;
+	return 0;
+}
+
+/* The ring as the state says that it was. */
+static int
+open_delivery(struct flowdecode *f, struct err *e)
+{
+	struct ring *ring;
+	struct err why;
+
+	if (!f->serve)
+		return 0;
+	f->delivery = delivery_new(f->ring_dir, f->ring_size, e);
+	if (!f->delivery)
+		return -1;
+	ring = delivery_ring(f->delivery);
+	if (f->state) {
+		state_relax(f->state);
+		f->position = *state_position(f->state);
+	}
+	if (f->position.out_stream == ring_stream(ring) &&
+	    ring_restore(ring, f->position.out_number, &why) != 0) {
+		log_line("%s: it begins anew", why.text);
+		if (ring_renew(ring, e) != 0)
+			return -1;
+	}
+	decoder_continue(f->decoder, ring_stream(ring), ring_next(ring) - 1);
 	return 0;
 }
 
@@ -248,14 +433,57 @@ configure_scope(struct decoder *d, const char *arg)
 	decoder_scope(d, strcmp(arg, "port") == 0);
 }
 
+static const char *
+socket_path(const char *arg)
+{
+	const char *path = link_path(arg);
+
+	if (!path)
+		cli_usage("flowdecode", "--from %s: must be unix:PATH", arg);
+	return path;
+}
+
+static uint64_t
+ring_bytes(const char *arg)
+{
+	size_t len = strlen(arg);
+	const char *unit = len > 0 ? strchr("KMG", arg[len - 1]) : NULL;
+	unsigned shift = !unit ? 0 : *unit == 'K' ? 10 : *unit == 'M' ? 20 : 30;
+	uint64_t bytes;
+
+	if (text_read_u64(arg, len - (unit != NULL), &bytes) != 0 ||
+	    bytes > WAIT_BYTES_MAX >> shift)
+		cli_usage("flowdecode",
+			  "--ring-size %s: must be bytes, as 512M, up to 64G",
+			  arg);
+	return bytes << shift;
+}
+
+/* A ring that outlives the process is of use with a state only, and the
+ * reverse. */
+static void
+choose_places(struct flowdecode *f)
+{
+	if (f->ring_dir && !f->serve)
+		cli_usage("flowdecode", "--ring goes with --serve");
+	if (f->serve && !f->ring_dir)
+		f->ring_dir = f->state_dir;
+	if (f->serve && !f->state_dir)
+		f->state_dir = f->ring_dir;
+}
+
 static int
 options(struct flowdecode *f, int argc, char **argv)
 {
 	static const struct option longs[] = {
 	    {"help", no_argument, NULL, 'h'},
 	    {"metrics", required_argument, NULL, 'm'},
+	    {"from", required_argument, NULL, 'f'},
 	    {"names", required_argument, NULL, 'n'},
+	    {"ring", required_argument, NULL, 'r'},
+	    {"ring-size", required_argument, NULL, 'R'},
 	    {"sampling", required_argument, NULL, 's'},
+	    {"serve", required_argument, NULL, 'o'},
 	    {"state", required_argument, NULL, 'd'},
 	    {"stats", required_argument, NULL, 'S'},
 	    {"template-scope", required_argument, NULL, 't'},
@@ -282,6 +510,14 @@ options(struct flowdecode *f, int argc, char **argv)
 			f->state_dir = optarg;
 		if (c == 'S')
 			f->stats = optarg;
+		if (c == 'f')
+			f->from = socket_path(optarg);
+		if (c == 'o')
+			f->serve = optarg;
+		if (c == 'r')
+			f->ring_dir = optarg;
+		if (c == 'R')
+			f->ring_size = ring_bytes(optarg);
 		if (c == 't')
 			configure_scope(f->decoder, optarg);
 		if (c == 'w')
@@ -294,24 +530,25 @@ options(struct flowdecode *f, int argc, char **argv)
 	if (optind < argc)
 		cli_usage("flowdecode", "%s: it takes no arguments",
 			  argv[optind]);
+	choose_places(f);
 	return 0;
 }
 
 static int
 init(struct flowdecode *f, struct err *e)
 {
-	struct sink sink = {.batch = output_batch, .commit = output_commit};
+	struct sink sink = {.batch = on_batch, .commit = on_commit, .ctx = f};
 	uint64_t stream;
 
 	if (getrandom(&stream, sizeof(stream), 0) != sizeof(stream))
 		return err_sys(e, "random numbers");
 	f->output = output_new(STDOUT_FILENO);
-	sink.ctx = f->output;
 	f->decoder = f->output ? decoder_new(stream, &sink) : NULL;
 	if (!f->decoder || !msgpack_zone_init(&f->zone, 8192))
 		return err_set(e, "out of memory");
 	decoder_on_notice(f->decoder, on_notice, f);
 	f->wait_bytes = WAIT_BYTES;
+	f->ring_size = RING_SIZE;
 	return 0;
 }
 
@@ -324,15 +561,29 @@ run(struct flowdecode *f, struct err *e)
 			      .tick_ms = TICK_MS,
 			      .report = report,
 			      .metrics = f->metrics,
-			      .measure = measure};
+			      .measure = measure,
+			      .start = on_start,
+			      .stop = on_stop,
+			      .linger = on_end,
+			      .from = f->from,
+			      .hello = {.role = LINK_DATAGRAMS},
+			      .joined = on_joined};
 	struct err at_end;
 	int rc;
 
 	if (f->stats && report_json(f->decoder, f->output, f->stats, e) != 0)
 		return -1;
-	if (decoder_tick(f->decoder, now_ms(), e) != 0 || open_state(f, e) != 0)
+	f->stage = &stage;
+	if (f->ring_dir)
+		memcpy(stage.hello.name, "flowdecode", 11);
+	if (decoder_tick(f->decoder, now_ms(), e) != 0 ||
+	    open_state(f, e) != 0 || open_delivery(f, e) != 0)
 		return -1;
 	rc = stage_run(&stage, STDIN_FILENO, e);
+	if (f->delivery) {
+		update_stats(f, INT64_MAX);
+		return rc;
+	}
 	/* whatever ended it, what came before goes out */
 	if (decoder_flush(f->decoder, &at_end) != 0 && rc == 0) {
 		*e = at_end;
@@ -370,6 +621,7 @@ main(int argc, char **argv)
 	if (rc != 0)
 		log_line("%s", e.text);
 	state_free(f.state);
+	delivery_free(f.delivery);
 	decoder_free(f.decoder);
 	output_free(f.output);
 	msgpack_zone_destroy(&f.zone);

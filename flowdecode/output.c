@@ -49,6 +49,12 @@ output_batches(const struct output *o)
 	return o->batches;
 }
 
+void
+output_count(struct output *o)
+{
+	o->batches++;
+}
+
 static int
 write_text(struct output *o, struct err *e)
 {

@@ -22,5 +22,7 @@ int output_batch(void *, const struct batch *, struct err *);
 int output_commit(void *, struct err *);
 
 uint64_t output_batches(const struct output *);
+/* One that went elsewhere. */
+void output_count(struct output *);
 
 #endif

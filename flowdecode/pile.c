@@ -72,6 +72,13 @@ piles_new(uint64_t stream, const struct sink *sink)
 }
 
 void
+piles_continue(struct piles *ps, uint64_t stream, uint64_t number)
+{
+	ps->stream = stream;
+	ps->number = number;
+}
+
+void
 piles_free(struct piles *ps)
 {
 	if (!ps)

@@ -78,6 +78,8 @@ struct piles;
 
 /* STREAM is the identity that batches carry. */
 struct piles *piles_new(uint64_t stream, const struct sink *);
+/* Batches go on with the number after NUMBER. For one that has given none. */
+void piles_continue(struct piles *, uint64_t stream, uint64_t number);
 /* What is still open is lost: call piles_flush before. */
 void piles_free(struct piles *);
 

@@ -38,7 +38,9 @@ struct state {
 	int lock;
 	struct env env;
 	size_t room;
-	bool anew; /* nothing of what is in the file counts */
+	bool anew;  /* nothing of what is in the file counts */
+	bool moved; /* the position has changed */
+	struct position position;
 	struct saved value;
 };
 
@@ -136,6 +138,16 @@ take_values(struct state *s, MDB_txn *txn, MDB_dbi dbi, int64_t clock_us,
 	return 0;
 }
 
+static void
+take_position(struct state *s, MDB_txn *txn)
+{
+	MDB_val k = {8, "position"}, v;
+
+	if (mdb_get(txn, s->env.meta, &k, &v) == 0 &&
+	    v.mv_size == sizeof(s->position))
+		memcpy(&s->position, v.mv_data, sizeof(s->position));
+}
+
 static int
 take_all(struct state *s, int64_t clock_us, struct err *e)
 {
@@ -150,6 +162,8 @@ take_all(struct state *s, int64_t clock_us, struct err *e)
 	} else {
 		rc = check_version(&s->env, txn, e);
 	}
+	if (rc == 1)
+		take_position(s, txn);
 	if (rc == 1)
 		rc = take_values(s, txn, s->env.known, clock_us, e);
 	if (rc == 1)
@@ -390,16 +404,28 @@ all_saved(struct state *s)
 	}
 	exporters_journal_done(es);
 	waiting_saved(s->what.waiting);
-	s->anew = false;
+	s->anew = s->moved = false;
+}
+
+static int
+put_position(struct commit *c)
+{
+	struct state *s = c->s;
+	MDB_val k = {8, "position"}, v = {sizeof(s->position), &s->position};
+
+	if (!s->moved && !s->anew)
+		return 0;
+	c->changes++;
+	return mdb_put(c->txn, s->env.meta, &k, &v, 0);
 }
 
 static int
 put_all(struct commit *c)
 {
 	struct state *s = c->s;
-	int rc = 0;
+	int rc = put_position(c);
 
-	if (s->anew)
+	if (rc == 0 && s->anew)
 		rc = mdb_drop(c->txn, s->env.known, 0);
 	if (rc == 0 && s->anew)
 		rc = mdb_drop(c->txn, s->env.waiting, 0);
@@ -540,6 +566,25 @@ state_open(const char *dir, const struct known *what, size_t room,
 		return s;
 	state_free(s);
 	return NULL;
+}
+
+const struct position *
+state_position(const struct state *s)
+{
+	return &s->position;
+}
+
+void
+state_reach(struct state *s, const struct position *p)
+{
+	s->moved |= memcmp(&s->position, p, sizeof(*p)) != 0;
+	s->position = *p;
+}
+
+void
+state_relax(struct state *s)
+{
+	mdb_env_set_flags(s->env.env, MDB_NOSYNC, 1);
 }
 
 void

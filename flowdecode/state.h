@@ -24,6 +24,13 @@ enum { STATE_VERSION = 1 };
 
 struct state;
 
+/* How far input and output have come, written with the rest.  All 0: it is not
+ * known. */
+struct position {
+	uint64_t in_stream, in_number;
+	uint64_t out_stream, out_number;
+};
+
 /*
  * Opens the state in DIR (made if it is missing), takes in what it has, and
  * begins a new file with that.  ROOM is the bytes of sets that may wait.
@@ -32,6 +39,12 @@ struct state;
  */
 struct state *state_open(const char *dir, const struct known *, size_t room,
 			 int64_t real_us, struct err *note, struct err *);
+
+/* What was read, and what the next commit writes. */
+const struct position *state_position(const struct state *);
+void state_reach(struct state *, const struct position *);
+/* From now on commits outlive the process, not the machine, and cost little. */
+void state_relax(struct state *);
 
 /* Writes what has changed, if anything has.  After -1 the next call tries
  * again. */
