@@ -155,7 +155,8 @@ scatter(struct grouping *g, struct view *v, const struct vec *vecs)
 }
 
 int
-grouping_take(struct grouping *g, struct view *v, const struct vec *vecs)
+grouping_take(struct grouping *g, struct view *v, const struct vec *vecs,
+	      const uint64_t *const place[2])
 {
 	uint32_t index[VIEW_CHUNK];
 	struct agg_rows rows = {.stride = g->plan->stride,
@@ -163,7 +164,8 @@ grouping_take(struct grouping *g, struct view *v, const struct vec *vecs)
 				.n = v->eval.n,
 				.arena = &g->keep,
 				.overflow = &g->overflow,
-				.mark = g->plan->mode == GROUP_DENSE};
+				.mark = g->plan->mode == GROUP_DENSE,
+				.place = {place[0], place[1]}};
 
 	g->taken += rows.n;
 	if (g->scatters)
@@ -182,15 +184,17 @@ grouping_take(struct grouping *g, struct view *v, const struct vec *vecs)
  */
 
 static int
-merge_states(const char *entries, size_t n, struct group_table *t,
-	     bool *overflow, struct err *err)
+merge_states(const char *entries, size_t n, const struct group_target *to,
+	     struct err *err)
 {
+	struct group_table *t = to->table;
 	const struct group_plan *p = t->plan;
 	uint32_t index[BATCH];
 	uint64_t hash[BATCH];
 	struct agg_rows rows = {.stride = p->stride,
 				.index = index,
-				.overflow = overflow,
+				.arena = to->keep,
+				.overflow = to->overflow,
 				.mark = p->mode == GROUP_DENSE};
 
 	for (size_t at = 0; at < n; at += rows.n) {
@@ -204,7 +208,8 @@ merge_states(const char *entries, size_t n, struct group_table *t,
 			   &(struct group_keys){rows.n, from, p->stride, hash},
 			   index);
 		rows.base = t->entries;
-		aggregate_merge(p->aggs, p->naggs, &rows, from, NULL);
+		if (aggregate_merge(p->aggs, p->naggs, &rows, from, NULL))
+			return oom(err);
 	}
 	return 0;
 }
@@ -223,15 +228,18 @@ get_arg(const struct group_arg *a, const char *rows, size_t size, uint32_t n,
 }
 
 static int
-merge_rows(const char *records, size_t n, struct group_table *t, bool *overflow,
+merge_rows(const char *records, size_t n, const struct group_target *to,
 	   struct err *err)
 {
+	struct group_table *t = to->table;
 	const struct group_plan *p = t->plan;
 	uint32_t index[BATCH];
 	uint64_t hash[BATCH], values[GROUP_ARGS_MAX][BATCH];
 	struct vec vecs[GROUP_ARGS_MAX];
-	struct agg_rows rows = {
-	    .stride = p->stride, .index = index, .overflow = overflow};
+	struct agg_rows rows = {.stride = p->stride,
+				.index = index,
+				.arena = to->keep,
+				.overflow = to->overflow};
 
 	for (size_t k = 0; k < p->naggs; k++)
 		vecs[k] = (struct vec){.type = TYPE_UINT};
@@ -258,25 +266,25 @@ merge_rows(const char *records, size_t n, struct group_table *t, bool *overflow,
 }
 
 int
-grouping_merge(struct grouping *g, size_t part, struct group_table *t,
-	       bool *overflow, struct err *err)
+grouping_merge(struct grouping *g, size_t part, const struct group_target *to,
+	       struct err *err)
 {
 	int rc = 0;
 
 	if (g->states.parts)
 		for (const struct run *r = partitions_runs(&g->states, part);
 		     r && rc == 0; r = r->next)
-			rc = merge_states(r->records, r->n, t, overflow, err);
+			rc = merge_states(r->records, r->n, to, err);
 	if (g->rows.parts)
 		for (const struct run *r = partitions_runs(&g->rows, part);
 		     r && rc == 0; r = r->next)
-			rc = merge_rows(r->records, r->n, t, overflow, err);
+			rc = merge_rows(r->records, r->n, to, err);
 	return rc;
 }
 
 int
-grouping_merge_table(const struct group_table *from, struct group_table *t,
-		     bool *overflow, struct err *err)
+grouping_merge_table(const struct group_table *from,
+		     const struct group_target *to, struct err *err)
 {
-	return merge_states(from->entries, from->count, t, overflow, err);
+	return merge_states(from->entries, from->count, to, err);
 }

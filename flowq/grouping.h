@@ -36,15 +36,24 @@ int grouping_spread(struct grouping *, struct err *);
 /* Room in the table for N groups more, which may empty it. */
 int grouping_room(struct grouping *, size_t n, struct err *);
 
-/* Takes the rows of the view's window; VECS has what each aggregate is of. */
-int grouping_take(struct grouping *, struct view *, const struct vec *vecs);
+/* Takes the rows of the view's window; VECS has what each aggregate is of, and
+ * PLACE where rows are (see agg_rows). */
+int grouping_take(struct grouping *, struct view *, const struct vec *vecs,
+		  const uint64_t *const place[2]);
 
-/* Adds what is in a partition to a table, which gets the room it needs.
- * Different partitions may be merged at the same time. */
-int grouping_merge(struct grouping *, size_t part, struct group_table *,
-		   bool *overflow, struct err *);
-/* Adds a table's entries to another: one of GROUP_DENSE is packed. */
-int grouping_merge_table(const struct group_table *from, struct group_table *,
-			 bool *overflow, struct err *);
+/* Where groups are merged: a table, and what its states point to. */
+struct group_target {
+	struct group_table *table; /* gets the room that it needs */
+	struct arena *keep;
+	bool *overflow;
+};
+
+/* Adds what is in a partition.  Different partitions may be merged at the same
+ * time. */
+int grouping_merge(struct grouping *, size_t part, const struct group_target *,
+		   struct err *);
+/* Adds a table's entries; one of GROUP_DENSE is packed. */
+int grouping_merge_table(const struct group_table *from,
+			 const struct group_target *, struct err *);
 
 #endif

@@ -57,6 +57,8 @@ struct plan {
 	/* Order of a source without an order of its own: these fields. */
 	size_t norder;
 	size_t hints;
+	/* The time that rows are of, what rates are over; 0: not known. */
+	double seconds;
 	struct owned *owned; /* that is freed with it */
 };
 

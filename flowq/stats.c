@@ -18,9 +18,10 @@ enum {
 
 struct local {
 	struct grouping groups;
-	char *one;	/* the only entry, without keys */
-	char *coded;	/* entries by code, zero from block to block */
-	uint32_t *used; /* codes */
+	char *one;	  /* the only entry, without keys */
+	struct agg *rest; /* those that must look at rows */
+	char *coded;	  /* entries by code, zero from block to block */
+	uint32_t *used;	  /* codes */
 	size_t coded_cap;
 	size_t blocks; /* that were done */
 };
@@ -32,6 +33,8 @@ struct stats {
 	struct group_plan plan;
 	int *fields; /* that keys are made of */
 	size_t nfields;
+	bool placed; /* an aggregate wants to know the places of rows, */
+	struct node place[2]; /* which these say, of rows that have times */
 	size_t threads;
 	struct local *locals;
 	enum expr_type *types;
@@ -65,7 +68,9 @@ stats_start(struct sink *sink, size_t threads, struct err *err)
 	s->threads = threads;
 	for (size_t i = 0; i < threads; i++) {
 		s->locals[i].one = calloc(1, s->plan.stride);
-		if (!s->locals[i].one ||
+		s->locals[i].rest =
+		    malloc((s->plan.naggs + 1) * sizeof(struct agg));
+		if (!s->locals[i].one || !s->locals[i].rest ||
 		    (s->plan.nkeys &&
 		     grouping_init(&s->locals[i].groups, &s->plan, err)))
 			return oom(err);
@@ -73,34 +78,82 @@ stats_start(struct sink *sink, size_t threads, struct err *err)
 	return 0;
 }
 
-/* What each aggregate is of, in the window. */
-static struct vec *
-arguments(const struct stats *s, struct view *v)
+/*
+ * The places of the window's rows in the order that the source shows: by time
+ * and id if it has that, else by block and row.
+ */
+static int
+places(const struct stats *s, struct view *v, const uint64_t *out[2])
 {
-	struct vec *vecs =
-	    arena_alloc(&v->arena, (s->plan.naggs + 1) * sizeof(*vecs));
+	const uint64_t top = UINT64_C(1) << 63;
+	bool by_time = s->src->time_field >= 0;
+	uint64_t flip = by_time && !s->src->ascending ? UINT64_MAX : 0;
+	uint32_t n = v->eval.n;
+	uint64_t *p = arena_alloc(&v->arena, 2 * n * sizeof(*p) + 1);
+	struct vec time = {.type = TYPE_NULL}, id = time;
+
+	if (!p)
+		return eval_oom(&v->eval);
+	if (by_time && (view_eval(v, &s->place[0], &time) ||
+			view_eval(v, &s->place[1], &id)))
+		return -1;
+	for (uint32_t i = 0; i < n; i++) {
+		p[i] = v->block.index;
+		p[n + i] = v->sel ? v->sel[v->at + i] : v->at + i;
+		if (!by_time)
+			continue;
+		p[i] = VEC_NULL(time, i)
+			   ? 0
+			   : (VEC_AT(time, uint64_t, i) ^ top) ^ flip;
+		p[n + i] = VEC_NULL(id, i) ? 0 : VEC_AT(id, uint64_t, i) ^ flip;
+	}
+	out[0] = p;
+	out[1] = p + n;
+	return 0;
+}
+
+struct aggs {
+	const struct agg *first;
+	size_t n;
+};
+
+static struct aggs
+all_aggs(const struct stats *s)
+{
+	return (struct aggs){s->plan.aggs, s->plan.naggs};
+}
+
+/* What each aggregate is of, in the window, and the places of rows if one of
+ * them wants those. */
+static struct vec *
+arguments(const struct stats *s, struct view *v, struct aggs aggs,
+	  const uint64_t *place[2])
+{
+	struct vec *vecs = arena_alloc(&v->arena, (aggs.n + 1) * sizeof(*vecs));
 
 	if (!vecs)
 		eval_oom(&v->eval);
-	for (size_t k = 0; vecs && k < s->plan.naggs; k++) {
-		const struct agg *a = &s->plan.aggs[k];
+	if (vecs && s->placed && places(s, v, place))
+		return NULL;
+	for (size_t k = 0; vecs && k < aggs.n; k++) {
+		const struct node *arg = aggs.first[k].arg;
 
 		vecs[k] = (struct vec){.type = TYPE_UINT};
-		if (a->arg && view_eval(v, a->arg, &vecs[k]))
+		if (arg && view_eval(v, arg, &vecs[k]))
 			return NULL;
 	}
 	return vecs;
 }
 
 static int
-add_aggregates(const struct stats *s, struct view *v,
-	       const struct agg_rows *rows)
+add_aggregates(const struct stats *s, struct view *v, struct aggs aggs,
+	       struct agg_rows *rows)
 {
-	struct vec *vecs = arguments(s, v);
+	struct vec *vecs = arguments(s, v, aggs, rows->place);
 
 	if (!vecs)
 		return -1;
-	if (aggregate_add(s->plan.aggs, s->plan.naggs, rows, vecs))
+	if (aggregate_add(aggs.first, aggs.n, rows, vecs))
 		return eval_oom(&v->eval);
 	return 0;
 }
@@ -114,6 +167,60 @@ window_at(struct view *v, uint32_t at)
 	return v->eval.n;
 }
 
+/* Selects the entries that some selected row has. */
+static int
+select_codes(struct view *v, size_t field, struct view *e)
+{
+	uint8_t *used = e->mask_buf;
+	const uint32_t *code, *sel = v->sel;
+
+	if (view_codes(v, field, &code))
+		return -1;
+	memset(used, 0, e->nsel);
+	if (sel)
+		for (uint32_t i = 0; i < v->nsel; i++)
+			used[code[sel[i]]] = 1;
+	else
+		for (uint32_t i = 0; i < v->nsel; i++)
+			used[code[i]] = 1;
+	view_select(e, used);
+	return 0;
+}
+
+/*
+ * What needs to see a value but once sees entries instead of rows: the entry of
+ * the aggregate; 1 if that was done.
+ */
+static int
+add_entries(struct view *v, const struct agg *a, struct agg_rows *rows)
+{
+	int field = a->ops->once ? view_only_field(a->arg) : -1;
+	uint64_t overflows;
+	struct view *e;
+	struct vec vec;
+
+	if (field < 0)
+		return 0;
+	if (view_entries(v, (size_t)field, &e))
+		return -1;
+	if (!e || e->nsel > v->nsel)
+		return 0;
+	if (select_codes(v, (size_t)field, e))
+		return -1;
+	overflows = e->eval.overflows;
+	for (uint32_t at = 0; at < e->nsel; at += rows->n) {
+		rows->n = window_at(e, at);
+		if (view_eval(e, a->arg, &vec))
+			return -1;
+		/* They are counted by rows. */
+		if (e->eval.overflows != overflows)
+			return 0;
+		if (a->ops->add(rows, a->offset, &vec))
+			return eval_oom(&e->eval);
+	}
+	return 1;
+}
+
 /* All selected rows into the one entry. */
 static int
 add_to_one(const struct stats *s, struct local *l, struct view *v, char *entry)
@@ -122,10 +229,19 @@ add_to_one(const struct stats *s, struct local *l, struct view *v, char *entry)
 				.stride = s->plan.stride,
 				.arena = &l->groups.keep,
 				.overflow = &l->groups.overflow};
+	struct aggs rest = {l->rest, 0};
 
-	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
+	for (size_t k = 0; k < s->plan.naggs && v->nsel; k++) {
+		int rc = add_entries(v, &s->plan.aggs[k], &rows);
+
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			l->rest[rest.n++] = s->plan.aggs[k];
+	}
+	for (uint32_t at = 0; rest.n && at < v->nsel; at += rows.n) {
 		rows.n = window_at(v, at);
-		if (add_aggregates(s, v, &rows))
+		if (add_aggregates(s, v, rest, &rows))
 			return -1;
 	}
 	return 0;
@@ -135,11 +251,12 @@ static int
 add_rows(const struct stats *s, struct local *l, struct view *v)
 {
 	for (uint32_t at = 0; at < v->nsel; at += v->eval.n) {
+		const uint64_t *place[2] = {0};
 		struct vec *vecs;
 
 		window_at(v, at);
-		vecs = arguments(s, v);
-		if (!vecs || grouping_take(&l->groups, v, vecs))
+		vecs = arguments(s, v, all_aggs(s), place);
+		if (!vecs || grouping_take(&l->groups, v, vecs, place))
 			return -1;
 	}
 	return 0;
@@ -247,7 +364,7 @@ add_by_code(const struct stats *s, struct local *l, struct view *v,
 	for (uint32_t at = 0; at < v->nsel; at += rows.n) {
 		rows.n = window_at(v, at);
 		rows.index = window_codes(v, code, index);
-		if (add_aggregates(s, v, &rows))
+		if (add_aggregates(s, v, all_aggs(s), &rows))
 			return -1;
 	}
 	return 0;
@@ -278,8 +395,9 @@ merge_codes(const struct stats *s, struct local *l, struct view *e)
 		    group_rows(&l->groups.table, e, &l->groups.keep, index))
 			return -1;
 		rows.base = l->groups.table.entries;
-		aggregate_merge(s->plan.aggs, s->plan.naggs, &rows, l->coded,
-				l->used + at);
+		if (aggregate_merge(s->plan.aggs, s->plan.naggs, &rows,
+				    l->coded, l->used + at))
+			return eval_oom(&e->eval);
 	}
 	for (uint32_t i = 0; i < e->nsel; i++)
 		memset(l->coded + l->used[i] * rows.stride, 0, rows.stride);
@@ -589,25 +707,29 @@ overflow_error(struct err *err)
 			    "gives it as a real number");
 }
 
-static void
+static int
 merge_ones(struct stats *s, bool *overflow)
 {
 	struct agg_rows rows = {.base = s->locals[0].one,
 				.stride = s->plan.stride,
 				.index = (uint32_t[]){0},
 				.n = 1,
+				.arena = &s->locals[0].groups.keep,
 				.overflow = overflow};
 
 	for (size_t i = 1; i < s->threads; i++)
-		aggregate_merge(s->plan.aggs, s->plan.naggs, &rows,
-				s->locals[i].one, NULL);
+		if (aggregate_merge(s->plan.aggs, s->plan.naggs, &rows,
+				    s->locals[i].one, NULL))
+			return -1;
+	return 0;
 }
 
 /* Few groups end up in the first thread's table. */
 static int
 merge_tables(struct stats *s, bool *overflow, struct err *err)
 {
-	struct group_table *to = &s->locals[0].groups.table;
+	struct group_table *table = &s->locals[0].groups.table;
+	struct group_target to = {table, &s->locals[0].groups.keep, overflow};
 
 	for (size_t i = 1; i < s->threads; i++) {
 		struct group_table *from = &s->locals[i].groups.table;
@@ -615,11 +737,11 @@ merge_tables(struct stats *s, bool *overflow, struct err *err)
 		if (!from->plan) /* it was done before */
 			continue;
 		group_table_pack(from);
-		if (grouping_merge_table(from, to, overflow, err))
+		if (grouping_merge_table(from, &to, err))
 			return -1;
 		group_table_clear(from);
 	}
-	group_table_pack(to);
+	group_table_pack(table);
 	return 0;
 }
 
@@ -708,7 +830,7 @@ stats_finish(struct sink *sink, struct err *err)
 	s->spread |= groups > FEW_GROUPS;
 	s->result.blocks = s->spread ? PARTITIONS : 1;
 	if (!s->plan.nkeys) {
-		merge_ones(s, &overflow);
+		rc = merge_ones(s, &overflow) ? oom(err) : 0;
 	} else if (s->spread) {
 		for (size_t i = 0; i < s->threads && rc == 0; i++) {
 			rc = grouping_spread(&s->locals[i].groups, err);
@@ -730,20 +852,23 @@ static int
 emit_aggregate(const struct group_plan *p, const struct agg *a,
 	       const char *entries, struct eval *e, struct vec *out)
 {
-	bool overflow = false;
-	char *data = arena_alloc(e->arena, expr_type_size(a->type) * e->n + 1);
+	struct agg_out to = {.arena = e->arena};
 	uint8_t *null = arena_alloc(e->arena, e->n + 1), any = 0;
 
-	if (!data || !null)
+	to.data = arena_alloc(e->arena, expr_type_size(a->type) * e->n + 1);
+	if (!to.data || !null)
 		return eval_oom(e);
 	for (uint32_t i = 0; i < e->n; i++) {
 		const char *state = entries + i * p->stride + a->offset;
+		int some = a->ops->emit(a, &to, state, i);
 
-		null[i] = !a->ops->emit(state, data, i, &overflow);
+		if (some < 0)
+			return eval_oom(e);
+		null[i] = !some;
 		any |= null[i];
 	}
-	*out = (struct vec){a->type, false, any ? null : NULL, data};
-	return overflow ? overflow_error(e->err) : 0;
+	*out = (struct vec){a->type, false, any ? null : NULL, to.data};
+	return to.overflow ? overflow_error(e->err) : 0;
 }
 
 /* A partition that is open: its entries, and those columns that were asked
@@ -751,6 +876,7 @@ emit_aggregate(const struct group_plan *p, const struct agg *a,
 struct part {
 	struct part *next;	  /* that is spare */
 	struct group_table table; /* unless entries are another's */
+	struct arena keep;	  /* what its states point to */
 	const char *entries;
 	size_t n;
 	struct rowset *cols[];
@@ -832,6 +958,7 @@ result_close(struct source *src, struct source_block *b)
 		part->cols[i] = NULL;
 	}
 	group_table_reset(&part->table);
+	arena_reset(&part->keep);
 	pthread_mutex_lock(&s->lock);
 	part->next = s->spare;
 	s->spare = part;
@@ -842,12 +969,12 @@ static int
 open_part(struct stats *s, struct part *part, size_t index, struct err *err)
 {
 	bool overflow = false;
+	struct group_target to = {&part->table, &part->keep, &overflow};
 
 	if (!part->table.plan && group_table_init(&part->table, &s->plan, err))
 		return -1;
 	for (size_t i = 0; i < s->threads; i++)
-		if (grouping_merge(&s->locals[i].groups, index, &part->table,
-				   &overflow, err))
+		if (grouping_merge(&s->locals[i].groups, index, &to, err))
 			return -1;
 	part->entries = part->table.entries;
 	part->n = part->table.count;
@@ -958,12 +1085,14 @@ stats_free(struct sink *sink)
 		free(s->locals[i].coded);
 		free(s->locals[i].used);
 		free(s->locals[i].one);
+		free(s->locals[i].rest);
 	}
 	free(s->locals);
 	toplist_clear(&s->top);
 	for (struct part *part = s->spare; part; part = next) {
 		next = part->next;
 		group_table_clear(&part->table);
+		arena_free(&part->keep);
 		free(part);
 	}
 	pthread_mutex_destroy(&s->lock);
@@ -1074,5 +1203,16 @@ stats_new(struct arena *a, struct source *src, struct group_key *keys,
 		return NULL;
 	for (size_t i = 0; i < nkeys; i++)
 		add_fields(s, keys[i].node);
+	for (size_t i = 0; i < naggs; i++)
+		s->placed |= aggregate_wants_place(&aggs[i]);
+	if (src->time_field >= 0)
+		for (int i = 0; i < 2; i++) {
+			int slot = i ? src->id_field : src->time_field;
+
+			s->place[i] =
+			    (struct node){.kind = NODE_FIELD,
+					  .slot = slot,
+					  .type = src->fields[slot].type};
+		}
 	return describe_result(s, a) ? NULL : &s->sink;
 }

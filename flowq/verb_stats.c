@@ -135,7 +135,8 @@ bind_aggregates(struct plan *p, const struct stats_args *a, struct agg *aggs)
 		const struct stats_arg *s = &a->aggs[i];
 
 		aggs[i].name = s->title;
-		if (aggregate_bind(&p->binder, s->name, s->expr, &aggs[i])) {
+		if (aggregate_bind(&p->binder, s->name, s->expr, p->seconds,
+				   &aggs[i])) {
 			p->lexer->err_pos =
 			    p->binder.err_pos ? p->binder.err_pos : s->pos;
 			return -1;

@@ -177,6 +177,26 @@ add_range(struct plan *p, const struct table_spec *spec)
 				r, p->lexer->err);
 }
 
+/* The time that rows are of: what was asked for, or else what there is. */
+static double
+range_seconds(const struct plan *p, const struct table_spec *spec)
+{
+	const struct source_field *f = &p->src->fields[p->src->time_field];
+	int64_t from = spec->from, to = spec->to;
+	double seconds;
+
+	if (to == INT64_MAX && from != INT64_MIN)
+		to = p->lexer->now;
+	if ((from == INT64_MIN || to == INT64_MAX) && !f->bounded)
+		return 0;
+	if (from == INT64_MIN)
+		from = (int64_t)(f->bounds.lo - SCALE_ZERO);
+	if (to == INT64_MAX)
+		to = (int64_t)(f->bounds.hi - SCALE_ZERO);
+	seconds = ((double)to - (double)from) / 1e6;
+	return seconds < 1 ? 1 : seconds;
+}
+
 static int
 table_plan(struct plan *p, const struct command *c)
 {
@@ -187,6 +207,7 @@ table_plan(struct plan *p, const struct command *c)
 		return plan_fail(p);
 	if (plan_source(p, src) || add_range(p, &a->spec))
 		return -1;
+	p->seconds = range_seconds(p, &a->spec);
 	if (a->offset || a->limit != UINT64_MAX)
 		return plan_limit(p, a->offset, a->limit);
 	return 0;

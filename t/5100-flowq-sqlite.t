@@ -3,9 +3,11 @@
 """Generated queries give what sqlite3 says of the same rows."""
 import ipaddress
 import json
+import math
 import os
 import random
 import sqlite3
+import statistics
 import sys
 import tempfile
 
@@ -25,8 +27,40 @@ def address(text):
     return int(ipaddress.ip_address(text))
 
 
+class Percentile:
+    """The least value that so many percent of all are not above."""
+
+    def __init__(self):
+        self.values, self.p = [], 0
+
+    def step(self, value, p):
+        self.p = p
+        if value is not None:
+            self.values.append(value)
+
+    def finalize(self):
+        v = sorted(self.values)
+        at = math.ceil(self.p / 100 * len(v))
+        return v[max(at, 1) - 1] if v else None
+
+
+class Variance:
+    def __init__(self):
+        self.values = []
+
+    def step(self, value):
+        if value is not None:
+            self.values.append(value)
+
+    def finalize(self):
+        return (float(statistics.variance(self.values))
+                if len(self.values) > 1 else None)
+
+
 def database(rows):
     db = sqlite3.connect(':memory:')
+    db.create_aggregate('percentile', 2, Percentile)
+    db.create_aggregate('var', 1, Variance)
     db.execute('create table t (%s)' % ', '.join('"%s"' % c for c in COLUMNS))
     for r in rows:
         v = [r.get(c) for c in COLUMNS]
@@ -137,12 +171,31 @@ class Generator:
         if k == 0:
             return 'count', 'count(*)'
         a, sa = self.value(1)
+        if self.rng.random() < 0.3:
+            return self.rare(a, sa)
         f = self.rng.choice(['count', 'sum', 'avg', 'min', 'max'])
         if f == 'avg':
             return 'avg(%s)' % a, 'avg(%s)' % sa
         if f == 'sum':
             return 'sum(%s)' % a, 'coalesce(sum(%s), 0)' % sa
         return '%s(%s)' % (f, a), '%s(%s)' % (f, sa)
+
+    def rare(self, a, sa):
+        f = self.rng.choice(['dc', 'range', 'var', 'stddev', 'median',
+                             'percentile'])
+        if f == 'dc':
+            a = self.rng.choice([a, 'src_addr', 'dst_addr', 'interface_name'])
+            return 'dc(%s)' % a, 'count(distinct (%s))' % (
+                sa if a not in COLUMNS else a)
+        if f == 'range':
+            return 'range(%s)' % a, '(max(%s) - min(%s))' % (sa, sa)
+        if f == 'var':
+            return 'var(%s)' % a, 'var(%s)' % sa
+        if f == 'stddev':
+            return 'stddev(%s)' % a, 'sqrt(var(%s))' % sa
+        p = 50 if f == 'median' else self.rng.choice([0, 1, 25, 95, 99.9, 100])
+        return ('median(%s)' % a if f == 'median' else
+                'percentile(%s, %s)' % (a, p), 'percentile(%s, %s)' % (sa, p))
 
     def stats(self):
         keys = self.rng.sample(
