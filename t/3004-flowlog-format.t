@@ -243,6 +243,25 @@ def usage():
     ok(status == 0 and out.startswith(b"flowlog (flow) "), "-V", out)
 
 
+def live():
+    """Each batch is written when it has come, and a header once."""
+    b = batch(2, {"n": ("u8", [1, 2])})
+    for f, want in (("batch", b), ("rows", b"\x81\xa1n\x01\x81\xa1n\x02"),
+                    ("json", b'{"n":1}\n{"n":2}\n'), ("csv", b"1\n2\n"),
+                    ("tsv", b"1\n2\n"), ("row", b"{n=1}\n{n=2}\n")):
+        p = subprocess.Popen([os.path.join(BUILD, "flowlog", "flowlog"),
+                              "--format", f], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+        first = b"n\n" + want if f in ("csv", "tsv") else want
+        for expect in (first, want, want):
+            p.stdin.write(b)
+            p.stdin.flush()
+            got = p.stdout.read(len(expect))
+            is_(got, expect, "%s: a batch is written when it has come" % f)
+        is_(p.communicate(timeout=30)[0], b"", "and nothing after it")
+
+
+
 strings()
 names()
 numbers()
@@ -251,4 +270,5 @@ nulls()
 shapes()
 terminal()
 usage()
+live()
 done()
