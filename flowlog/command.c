@@ -468,7 +468,7 @@ command_run(const struct options *o)
 
 	if (command_dirs(o, &d, &e) || logger_read(&l, &d, o->logger, &e))
 		return command_fail(&e);
-	rc = run_logger(&d, &l, o->metrics, -1, &e);
+	rc = run_logger(&d, &l, o->metrics, NULL, &e);
 	logger_clear(&l);
 	return rc ? command_fail(&e) : EXIT_DONE;
 }

@@ -40,10 +40,11 @@ int service_stop(const struct dirs *, const char *name, const char *init,
 		 struct err *);
 
 /*
- * Runs a logger in the foreground until a signal ends it.  READY is a
- * descriptor that is closed when it runs, with a byte before; -1: none.
+ * Runs a logger in the foreground until a signal ends it.  *READY is a
+ * descriptor that gets a byte when it runs and is closed and -1 then; NULL:
+ * none.
  */
 int run_logger(const struct dirs *, const struct logger *, const char *metrics,
-	       int ready, struct err *);
+	       int *ready, struct err *);
 
 #endif

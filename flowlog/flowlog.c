@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cli.h"
@@ -168,6 +169,7 @@ main(int argc, char **argv)
 	int code;
 
 	log_init("flowlog");
+	tzset();
 	options_parse(&o, argc, argv);
 	if (!o.verb || o.verb->run == command_run ||
 	    o.verb->run == command_trace)

@@ -62,8 +62,9 @@ on_marks(evutil_socket_t fd, short what, void *arg)
 			rc = -1;
 			break;
 		}
+		/* It can have no more than it was given. */
 		if (m.stream == r->stream && m.number > r->safe)
-			r->safe = m.number;
+			r->safe = m.number < r->given ? m.number : r->given;
 	}
 	if (rc < 0 && r->said_end && e.code == EPIPE)
 		stage_end(&r->stage, NULL); /* it has committed all */

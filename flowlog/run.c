@@ -234,13 +234,14 @@ copy_text(char *to, size_t size, const char *from)
 
 /* Says to who has forked it that it runs. */
 static void
-tell_ready(int ready)
+tell_ready(int *ready)
 {
-	if (ready < 0)
+	if (!ready)
 		return;
-	if (write(ready, "\n", 1) < 0)
+	if (write(*ready, "\n", 1) < 0)
 		log_line("who started it is gone");
-	close(ready);
+	close(*ready);
+	*ready = -1;
 }
 
 static int
@@ -300,7 +301,7 @@ set_relay(struct run *r, const char *metrics, char from[UNIXSOCK_PATH_MAX],
 
 int
 run_logger(const struct dirs *d, const struct logger *l, const char *metrics,
-	   int ready, struct err *e)
+	   int *ready, struct err *e)
 {
 	struct run r = {.dirs = d, .logger = l};
 	char from[UNIXSOCK_PATH_MAX], to[UNIXSOCK_PATH_MAX];

@@ -103,12 +103,15 @@ run_detached(const struct dirs *d, const struct logger *l, int log, int ready)
 	close(log);
 	if (chdir("/") != 0)
 		_exit(1);
-	rc = run_logger(d, l, NULL, ready, &e);
-	if (rc) {
+	/* What a service manager meant for who calls is not for this one. */
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("LISTEN_FDS");
+	rc = run_logger(d, l, NULL, &ready, &e);
+	if (rc)
 		log_line("%s", e.text);
-		if (write(ready, e.text, strlen(e.text)) < 0)
-			_exit(1);
-	}
+	if (rc && ready >= 0 && write(ready, e.text, strlen(e.text)) < 0)
+		_exit(1);
 	_exit(rc != 0);
 }
 

@@ -71,10 +71,15 @@ view_rename(struct view *v, size_t at, const char *name)
 {
 	int other = view_find(v, name);
 
-	if (other >= 0 && (size_t)other != at)
-		v->cols[other] = NULL;
-	v->fields[at].name = name;
 	v->touched = true;
+	v->fields[at].name = name;
+	if (other < 0 || (size_t)other == at)
+		return;
+	v->n--;
+	for (size_t i = (size_t)other; i < v->n; i++) {
+		v->fields[i] = v->fields[i + 1];
+		v->cols[i] = v->cols[i + 1];
+	}
 }
 
 int

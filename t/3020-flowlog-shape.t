@@ -119,6 +119,13 @@ def renames():
     b = one("--rename", "n=name")
     is_((b.types["name"], len(b.columns)), ("u32", 7),
         "a field that had the new name is gone")
+    line = run(["flowlog", "--format", "json", "--rename", "n=name"],
+               DATA)[1].splitlines()[7]
+    is_((line.count(b'"name"'), json.loads(line)["name"]), (1, 7),
+        "in text too")
+    is_(header("--rename", "src_addr=_time", "--rename", "n=protocol"),
+        ["end_time", "protocol", "name", "octet_count", "_time",
+         "start_time"], "in any place")
     b = one("--rename", "n=x", "--rename", "protocol=n", "--rename",
             "x=protocol")
     is_((b.columns["n"][9], b.columns["protocol"][9]), (6, 9), "a swap")

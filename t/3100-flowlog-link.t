@@ -227,8 +227,31 @@ def wrong():
     source.close()
 
 
+def liar():
+    """A store that says it has what it was never given."""
+    source, store = Source(place("d")), Store(place("s"), auto=False)
+    for _ in range(5):
+        source.put(make)
+    p = start("--from", "unix:" + place("d"), "--to", "unix:" + place("s"),
+              "--table", "t", "--name", "me")
+    wait(lambda: any(len(w[2]) == 5 for w in list(store.waiting.values())),
+         "five")
+    client = next(iter(store.waiting))
+    client.sendall(msgpack.packb([source.stream, 2**64 - 1]))
+    wait(lambda: source.acknowledged(), "acknowledgement")
+    is_(source.acknowledged(), 5, "a mark is no more than what was sent")
+    client.sendall(msgpack.packb(["x"]))
+    wait(lambda: len(store.hellos) == 2, "another connection")
+    ok(True, "what is no mark: it connects again")
+    status, err = stop(p)
+    ok("a mark is no pair of numbers" in err, "and says why", err)
+    source.close()
+    store.close()
+
+
 both()
 uncommitted()
+liar()
 any_order()
 stalled()
 to_stdout()
