@@ -11,8 +11,10 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cli.h"
@@ -183,6 +185,20 @@ measure(void *ctx, struct metrics *m)
 	}
 }
 
+/* A full disk is waited for: the signal that ends the wait kills. */
+static int
+finish(struct flowstore *f, struct err *err)
+{
+	const struct timespec pause = {.tv_nsec = 500000000};
+	int rc = store_rows(f, 1, err);
+
+	if (rc == 0)
+		rc = writer_finish(f->writer, err);
+	for (; rc > 0; rc = writer_finish(f->writer, err))
+		nanosleep(&pause, NULL);
+	return rc;
+}
+
 /* What gathered is stored whether the input ended well or not. */
 static int
 run(struct flowstore *f, struct err *err)
@@ -201,9 +217,7 @@ run(struct flowstore *f, struct err *err)
 	};
 	rc = stage_run(&f->stage, STDIN_FILENO, err);
 	e = rc ? &later : err;
-	if (store_rows(f, 1, e) || writer_finish(f->writer, e))
-		return -1;
-	return rc;
+	return finish(f, e) != 0 ? -1 : rc;
 }
 
 static uint64_t
@@ -371,6 +385,7 @@ main(int argc, char **argv)
 		return command_main(command, argc, argv);
 	stage_hold_signals();
 	keep_memory();
+	signal(SIGXFSZ, SIG_IGN); /* writing says so itself */
 	parse(argc, argv, &o, &f);
 	rc = table_root(o.root, root, sizeof(root), &err);
 	o.root = root;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -17,7 +18,10 @@
 #include "common/table.h"
 #include "flowstore/lock.h"
 
-enum { READERS_EVERY = 64 }; /* commits */
+enum {
+	READERS_EVERY = 64, /* commits */
+	LOCK_SIZE = 8192,   /* of LMDB's lock file */
+};
 
 /* What one transaction may add before the size is looked at again. */
 #define MAP_SLACK (UINT64_C(2) << 30)
@@ -37,16 +41,23 @@ now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* A write that is cut short by a full disk comes back from LMDB as EIO. */
+/* A write that is cut short by a full disk comes back from LMDB as EIO.  A
+ * limit on the size of files (ulimit -f) is a full disk, too. */
 static bool
 is_disk_full(const struct segment *s, int rc)
 {
 	struct statvfs v;
+	struct rlimit limit;
 
-	if (rc == ENOSPC || rc == EDQUOT)
+	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
 		return true;
-	return rc == EIO && statvfs(s->dir, &v) == 0 &&
-	       (uint64_t)v.f_bavail * v.f_frsize < DISK_FULL;
+	if (rc != EIO)
+		return false;
+	if (statvfs(s->dir, &v) == 0 &&
+	    (uint64_t)v.f_bavail * v.f_frsize < DISK_FULL)
+		return true;
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+	       limit.rlim_cur != RLIM_INFINITY;
 }
 
 static int
@@ -54,11 +65,9 @@ err_lmdb(struct err *e, int rc, const struct segment *s, const char *what)
 {
 	bool full = is_disk_full(s, rc);
 
-	err_set(e, "cannot %s segment %08u of %s: %s%s", what,
+	err_set(e, "cannot %s segment %08u of %s: %s", what,
 		(unsigned)s->number, s->dir,
-		full ? strerror(ENOSPC) : mdb_strerror(rc),
-		full ? "; make room and start again, what was committed is safe"
-		     : "");
+		full ? strerror(ENOSPC) : mdb_strerror(rc));
 	e->code = full ? ENOSPC : rc > 0 ? rc : EIO;
 	return -1;
 }
@@ -73,16 +82,23 @@ path_of(const struct segment *s, const char *file, const char *tail,
 }
 
 /* Readers must be able to write the lock file and nothing else; LMDB would
- * give both files one mode, and take the umask from it. */
+ * give both files one mode, and take the umask from it.  It maps the lock file,
+ * and without room for its pages the first write there would be a SIGBUS. */
 static int
-make_file(const char *path, mode_t mode, struct err *e)
+make_file(const char *path, mode_t mode, off_t size, struct err *e)
 {
-	int fd = lock_make_file(path, mode, e);
+	int fd = lock_make_file(path, mode, e), rc = 0;
 
 	if (fd < 0)
 		return -1;
+	if (size > 0)
+		rc = posix_fallocate(fd, 0, size);
 	close(fd);
-	return 0;
+	if (rc != ENOSPC && rc != EDQUOT)
+		return 0;
+	err_set(e, "cannot make %s: %s", path, strerror(rc));
+	e->code = ENOSPC;
+	return -1;
 }
 
 static int
@@ -93,7 +109,7 @@ open_env(struct segment *s, const char *file, unsigned flags, struct err *e)
 
 	if (path_of(s, file, "", path, e) != 0 ||
 	    path_of(s, file, "-lock", lock, e) != 0 ||
-	    make_file(lock, READERS_MODE, e) != 0)
+	    make_file(lock, READERS_MODE, LOCK_SIZE, e) != 0)
 		return -1;
 	rc = mdb_env_create(&s->env);
 	if (rc == 0)
@@ -271,7 +287,7 @@ begin(struct segment *s, const char *name, unsigned flags,
 
 	if (path_of(s, name, "", path, e) != 0 ||
 	    remove_unborn(s, name, e) != 0 ||
-	    make_file(path, DATA_MODE, e) != 0 ||
+	    make_file(path, DATA_MODE, 0, e) != 0 ||
 	    open_env(s, name, flags, e) != 0)
 		return -1;
 	rc = fill_new(s, l);
@@ -308,7 +324,7 @@ create(struct segment *s, const struct ledger *l, struct err *e)
 	s->created = now_us();
 	if (place_segment_file(s->dir, s->number, "-lock", path, PATH_MAX, e) !=
 		0 ||
-	    make_file(path, READERS_MODE, e) != 0 ||
+	    make_file(path, READERS_MODE, LOCK_SIZE, e) != 0 ||
 	    begin(s, newborn, 0, l, e) != 0)
 		return -1;
 	return place(s, newborn, e);
@@ -388,6 +404,33 @@ open_numbered(struct segment *s, struct ledger *l, struct err *e)
 	return 0;
 }
 
+/* Opens what was open before: its ledger and counts are known. */
+static int
+reopen(struct segment *s, struct err *e)
+{
+	char file[SEGMENT_NAME_MAX];
+	MDB_txn *txn;
+	int rc;
+
+	place_segment(s->number, file);
+	if (open_env(s, file, 0, e) != 0)
+		return -1;
+	rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (rc == 0) {
+		rc = open_databases(s, txn, 0);
+		if (rc == 0)
+			rc = mdb_txn_commit(txn);
+		else
+			mdb_txn_abort(txn);
+	}
+	if (rc != 0) {
+		segment_close(s);
+		return err_lmdb(e, rc, s, "open");
+	}
+	measure(s);
+	return 0;
+}
+
 static int
 new_identity(uint64_t *id, struct err *e)
 {
@@ -456,16 +499,14 @@ apply(struct segment *s, MDB_txn *txn, const struct change *c, size_t n,
 	int rc = 0;
 
 	for (size_t i = 0; i < n && rc == 0; i++)
-		if (!c[i].block) {
-			rc = remove_block(s, txn, &c[i]);
-			rows -= c[i].rows;
-			blocks--;
-		}
-	for (size_t i = 0; i < n && rc == 0; i++)
 		if (c[i].block) {
 			rc = put_block(s, txn, &c[i]);
 			rows += c[i].rows;
 			blocks++;
+		} else {
+			rc = remove_block(s, txn, &c[i]);
+			rows -= c[i].rows;
+			blocks--;
 		}
 	if (rc == 0)
 		rc = put_streams(s, txn, &l->streams, false);
@@ -486,10 +527,16 @@ segment_commit(struct segment *s, const struct change *c, size_t n,
 {
 	uint64_t rows = s->rows, blocks = s->blocks;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	int rc;
 
-	if (rc != 0)
+	if (!s->env && reopen(s, e) != 0)
+		return -1;
+	rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (rc != 0) {
+		/* after a meta page was not written LMDB wants a new start */
+		segment_close(s);
 		return err_lmdb(e, rc, s, "write");
+	}
 	rc = apply(s, txn, c, n, l);
 	if (rc == 0)
 		rc = mdb_txn_commit(txn);
@@ -512,14 +559,20 @@ segment_commit(struct segment *s, const struct change *c, size_t n,
 int
 segment_roll(struct segment *s, struct ledger *l, struct err *e)
 {
+	struct segment next = {.size_max = s->size_max,
+			       .number = s->number + 1};
+	struct err later;
+
 	if (s->number >= SEGMENT_NUMBER_MAX)
 		return err_set(e, "%s has too many segments", s->dir);
-	segment_close(s);
-	s->number++;
-	s->rows = s->blocks = 0;
-	if (create(s, l, e) != 0)
+	snprintf(next.dir, sizeof(next.dir), "%s", s->dir);
+	if (create(&next, l, e) != 0)
 		return -1;
-	return open_numbered(s, l, e);
+	segment_close(s);
+	*s = next;
+	/* it is there: if it cannot be opened now, the next commit tries */
+	reopen(s, &later);
+	return 0;
 }
 
 int

@@ -49,9 +49,9 @@ int segment_open(struct segment *, const char *dir, uint64_t size_max,
 void segment_close(struct segment *);
 
 /*
- * All changes (blocks that go before those that come), the ledger and the
- * counts, in one transaction, on disk when it returns 0.  -1: nothing of it is
- * stored.
+ * All changes in their order, the ledger and the counts, in one transaction, on
+ * disk when it returns 0.  -1: nothing of it is stored; with the code ENOSPC
+ * it may be tried again when there is room.
  */
 int segment_commit(struct segment *, const struct change *, size_t n,
 		   struct ledger *, struct err *);
@@ -72,7 +72,8 @@ void segment_cut_abort(struct segment *);
 int segment_make_next(const char *dir, uint32_t number, const struct ledger *,
 		      struct err *);
 
-/* Closes the segment for good and begins the next. */
+/* Closes the segment for good and begins the next.  -1: it stays as it is, and
+ * what was said of segment_commit holds. */
 int segment_roll(struct segment *, struct ledger *, struct err *);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowstore/writer.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 enum {
 	COMMIT_MS = 500,   /* how long a record waits for a commit at most */
 	COMMIT_BLOCKS = 8, /* full blocks that wait for one */
+	RETRY_MS = 500,	   /* on a full disk */
 	PIECES_MAX = 16,
 	PIECE_RATIO = 4, /* how much larger a piece is than the next */
 	OPEN_BYTES_MAX = 128 << 20, /* of all open blocks */
@@ -64,6 +66,7 @@ struct writer {
 	size_t nblocks, blocks_cap;
 	uint64_t pending; /* records */
 	int64_t since;	  /* ms; when the first of it came; 0: nothing did */
+	int64_t retry;	  /* ms; the disk was full, try again; 0: it is not */
 	bool failed;	  /* what is in memory is not what it should be */
 	struct writer_stats stats;
 	struct log_limit complaint;
@@ -217,12 +220,38 @@ close_block(struct writer *w, struct open *o, struct err *e)
 	return 0;
 }
 
+/* What writing has come to: 0; -1; or 1: the disk is full, and what there is
+ * waits for room. */
+static int
+hold(struct writer *w, int rc, const struct err *e)
+{
+	if (rc == 0 || e->code != ENOSPC)
+		return rc;
+	if (w->retry == 0)
+		log_line("%s; records are held back until there is room",
+			 e->text);
+	w->retry = now_ms() + RETRY_MS;
+	return 1;
+}
+
+static void
+go_on(struct writer *w)
+{
+	if (w->retry != 0)
+		log_line("%s: there is room again: going on", w->segment.dir);
+	w->retry = 0;
+}
+
 static int
 write_changes(struct writer *w, struct err *e)
 {
-	if (segment_commit(&w->segment, w->changes, w->nchanges, &w->ledger,
-			   e) != 0)
-		return -1;
+	int rc = hold(
+	    w,
+	    segment_commit(&w->segment, w->changes, w->nchanges, &w->ledger, e),
+	    e);
+
+	if (rc != 0)
+		return rc;
 	w->nchanges = 0;
 	w->nblocks = 0;
 	w->since = 0;
@@ -256,26 +285,27 @@ is_full(const struct writer *w)
 static int
 roll(struct writer *w, struct err *e)
 {
-	if (close_all(w, e) != 0)
-		return -1;
-	if (w->segment.rows > 0) {
-		w->stats.segments++;
-		if (segment_roll(&w->segment, &w->ledger, e) != 0)
-			return -1;
+	int rc = close_all(w, e);
+
+	if (rc == 0 && w->segment.rows > 0) {
+		rc = hold(w, segment_roll(&w->segment, &w->ledger, e), e);
+		w->stats.segments += rc == 0;
 	}
-	keeper_rolled(&w->keeper);
-	return 0;
+	if (rc == 0)
+		keeper_rolled(&w->keeper);
+	return rc;
 }
 
 static int
 commit(struct writer *w, struct err *e)
 {
+	int rc;
+
 	for (size_t i = 0; i < w->nopens; i++)
 		if (put_piece(w, w->opens[i], e) != 0)
 			return -1;
-	if (write_changes(w, e) != 0)
-		return -1;
-	return is_full(w) ? roll(w, e) : 0;
+	rc = write_changes(w, e);
+	return rc == 0 && is_full(w) ? roll(w, e) : rc;
 }
 
 /* ---- batches ---- */
@@ -449,8 +479,8 @@ add_batch(struct writer *w, const struct batch *b, struct err *e)
 static int
 keep(struct writer *w, int r)
 {
-	if (r == 0)
-		return 0;
+	if (r >= 0)
+		return r;
 	w->failed = true;
 	w->stats.dropped += w->pending;
 	w->pending = 0;
@@ -463,24 +493,38 @@ writer_add(struct writer *w, const struct batch *b, struct err *e)
 	return keep(w, add_batch(w, b, e));
 }
 
+/* Something has waited long enough, or much waits. */
+static bool
+is_due(const struct writer *w)
+{
+	return w->since != 0 && (w->nblocks >= COMMIT_BLOCKS ||
+				 now_ms() - w->since >= COMMIT_MS);
+}
+
 int
 writer_tick(struct writer *w, struct err *e)
 {
+	bool looked = keeper_look(&w->keeper), again = w->retry != 0;
+	int rc = 0;
+
 	w->stats.removed = w->keeper.removed;
-	if (!w->failed && keeper_look(&w->keeper) &&
-	    (w->keeper.roll || is_full(w)) && keep(w, roll(w, e)) != 0)
-		return -1;
-	if (w->since == 0)
+	if (w->failed || w->retry > now_ms())
 		return 0;
-	if (w->nblocks < COMMIT_BLOCKS && now_ms() - w->since < COMMIT_MS)
-		return 0;
-	return keep(w, commit(w, e));
+	if (again)
+		rc = write_changes(w, e);
+	if (rc == 0 && (looked || again) && (w->keeper.roll || is_full(w)))
+		rc = roll(w, e);
+	if (rc == 0 && is_due(w))
+		rc = commit(w, e);
+	if (rc == 0)
+		go_on(w);
+	return keep(w, rc) < 0 ? -1 : 0;
 }
 
 bool
 writer_holds(const struct writer *w)
 {
-	return w->keeper.holds;
+	return w->keeper.holds || w->retry != 0;
 }
 
 int
@@ -488,7 +532,10 @@ writer_finish(struct writer *w, struct err *e)
 {
 	if (w->failed)
 		return err_set(e, "the writer has failed before");
-	return keep(w, close_all(w, e));
+	if (keep(w, close_all(w, e)) != 0)
+		return w->failed ? -1 : 1;
+	go_on(w);
+	return 0;
 }
 
 /* ---- life ---- */

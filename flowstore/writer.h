@@ -12,6 +12,8 @@
  * Everything that was given before a commit is in it, so a table holds an
  * exact prefix of its input at any time.  Encoding is done before LMDB's
  * transaction begins.
+ *
+ * A full disk is no failure: what is to be written is kept, and tried again.
  */
 #ifndef FLOWSTORE_WRITER_H
 #define FLOWSTORE_WRITER_H
@@ -62,7 +64,8 @@ int writer_tick(struct writer *, struct err *);
 /* Whether to give no more batches until a later tick says otherwise, for want
  * of room on the disk. */
 bool writer_holds(const struct writer *);
-/* Closes open blocks and commits everything. */
+/* Closes open blocks and commits everything.  1: the disk is full, which was
+ * told; to be called again until there is room. */
 int writer_finish(struct writer *, struct err *);
 
 const struct writer_stats *writer_stats(const struct writer *);

@@ -210,32 +210,4 @@ def test_not_allowed(root):
     assert status == 1 and "Permission denied" in err, err
 
 
-def test_full_disk(root):
-    """a disk that is full: an error, and what was committed is there"""
-    if os.geteuid() != 0:
-        raise tap.Skip("needs root to mount a small disk")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none",
-                       str(root)], capture_output=True).returncode != 0:
-        raise tap.Skip("no mount here")
-    try:
-        s = Store(root)
-        try:
-            for i in range(100):
-                s.write(wide(8192, i + 1))
-                if s.p.poll() is not None:
-                    break
-                time.sleep(0.05)
-        except BrokenPipeError:
-            pass
-        tap.equal(s.p.wait(timeout=20), 1, "status")
-        err = s.p.stderr.read().decode()
-        s.kill()
-        assert "No space left on device" in err, err
-        tap.comment(err)
-        got = rows(root)
-        tap.equal([r["_id"] for r in got], list(range(1, len(got) + 1)), "_id")
-    finally:
-        subprocess.run(["umount", str(root)], check=True)
-
-
 tap.main(globals())

@@ -127,30 +127,4 @@ def test_fifo(root):
     assert status == 1 and "00000002.flow: it is no file" in err, err
 
 
-def test_no_room(root):
-    """a file that may not grow: what is committed stays, the rest is counted
-    as dropped"""
-    pipe = subprocess.Popen([STORE, "-v", "--root", root, "t"],
-                            stdin=subprocess.PIPE, stderr=subprocess.PIPE,
-                            preexec_fn=limit_files, restore_signals=False)
-    pipe.stdin.write(part(1000, 1))
-    pipe.stdin.flush()
-    end = time.monotonic() + 20
-    while not (root / "t").exists() or try_dump(root)[1] == []:
-        assert time.monotonic() < end, "not committed"
-        time.sleep(0.05)
-    _, err = pipe.communicate(b"".join(part(20000, k) for k in range(2, 9)))
-    err = err.decode()
-    tap.equal(pipe.returncode, 1, err)
-    assert "cannot write segment 00000001" in err, err
-    tap.equal(len(rows(root)), 1000, "kept")
-    assert "stored 1000, duplicates 0, dropped 140000;" in err, err
-    tap.equal(store(root, part(10, 20)), (0, ""), "later")
-    tap.equal(len(rows(root)), 1010, "more")
-
-
-def limit_files():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-
-
 tap.main(globals())
