@@ -4,7 +4,6 @@ batches as flowdecode does, and a Store that takes them as flowstore does."""
 import os
 import random
 import socket
-import struct
 import threading
 import time
 
@@ -191,24 +190,3 @@ class Store(Server):
                         self.reached[key] = o[2]
                 objects.clear()
                 client.sendall(msgpack.packb([key[1], self.reached[key]]))
-
-
-class Bridge(Source):
-    """Serves what comes out of a pipe, as a stream of its own."""
-
-    def __init__(self, path, pipe):
-        super().__init__(path)
-        threading.Thread(target=self.pump, args=(pipe,), daemon=True).start()
-
-    def pump(self, pipe):
-        unpacker = msgpack.Unpacker(max_buffer_size=1 << 27, raw=False)
-        kept, at = b"", 0
-        while data := pipe.read1(1 << 20):
-            unpacker.feed(data)
-            kept += data
-            for _ in unpacker:
-                end = unpacker.tell()
-                o, kept, at = kept[:end - at], kept[end - at:], end
-                assert o[:3] == b"\x97\x01\xcf", o[:16]
-                self.put(lambda n, stream: o[:3] + struct.pack(">Q", stream) +
-                         o[11:])
