@@ -100,6 +100,14 @@ block_head(struct block_out *out, const struct block *b, const uint32_t *offset,
 	return 0;
 }
 
+void
+block_out_clear(struct block_out *out)
+{
+	bytes_clear(&out->head);
+	bytes_clear(&out->body);
+	bytes_clear(&out->filters);
+}
+
 /* ---- reading ---- */
 
 static int

@@ -25,7 +25,11 @@ enum {
 /* An encoded block; a zeroed one is ready for use. */
 struct block_out {
 	struct bytes head, body;
+	struct bytes filters; /* of addresses, sieve.h; empty if not wished */
+	bool with_filters;
 };
+
+void block_out_clear(struct block_out *);
 
 /*
  * Encodes rows [from, from + n) of a batch, which must have a column _id

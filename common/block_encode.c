@@ -6,6 +6,7 @@
 
 #include "common/block_format.h"
 #include "common/block_parts.h"
+#include "common/sieve.h"
 
 static void
 encode_nulls(struct encoder *e, const struct source *s, struct bytes *out)
@@ -320,6 +321,59 @@ encode_mapped(struct job *j, const char *name, const uint32_t *v,
 	return done;
 }
 
+/* Of a few rows: columns of few addresses need no filter. */
+static bool
+has_many(const uint64_t *hash, size_t n)
+{
+	size_t step = n / (4 * SIEVE_DISTINCT_MIN) + 1, k = 0;
+	uint64_t some[4 * SIEVE_DISTINCT_MIN];
+
+	for (size_t i = 0; i < n; i += step)
+		some[k++] = hash[i];
+	return sieve_count(some, k) >= SIEVE_DISTINCT_MIN;
+}
+
+static void
+add_filter(struct job *j, size_t col, const uint64_t *hash, size_t n,
+	   size_t distinct)
+{
+	if (!has_many(hash, n))
+		return;
+	sieves_add(&j->out->filters, (unsigned)col, hash, n,
+		   distinct ? distinct : sieve_count(hash, n));
+}
+
+/* The distinct values, where they are known, do. */
+static void
+filter_narrow(struct job *j, size_t col, const uint32_t *v,
+	      const struct codes *codes)
+{
+	size_t mark = encoder_mark(j->e);
+	size_t distinct = codes ? codes->entries : 0;
+	size_t n = distinct ? distinct : j->n;
+	uint64_t *hash = encoder_take(j->e, n);
+
+	for (size_t i = 0; hash && i < n; i++)
+		hash[i] = sieve_hash_ipv4(v[distinct ? codes->row[i] : i]);
+	if (hash)
+		add_filter(j, col, hash, n, distinct);
+	encoder_release(j->e, mark);
+}
+
+static void
+filter_addresses(struct job *j, size_t col, const uint64_t *high,
+		 const uint64_t *low)
+{
+	size_t mark = encoder_mark(j->e);
+	uint64_t *hash = encoder_take(j->e, j->n);
+
+	for (size_t i = 0; hash && i < j->n; i++)
+		hash[i] = sieve_hash_ip(high[i], low[i]);
+	if (hash)
+		add_filter(j, col, hash, j->n, 0);
+	encoder_release(j->e, mark);
+}
+
 static void
 encode_narrow(struct job *j, size_t i, const struct source *s)
 {
@@ -339,6 +393,8 @@ encode_narrow(struct job *j, size_t i, const struct source *s)
 	else if (!encode_mapped(j, name, v, &scan) &&
 		 !encode_related(j, name, s))
 		encode_small(j->e, v, j->n, &scan, codes, &j->out->body);
+	if (j->out->with_filters && s->type == COL_IPV4 && scan.min != scan.max)
+		filter_narrow(j, i, v, codes);
 	encoder_release(j->e, mark);
 }
 
@@ -422,6 +478,8 @@ encode_addresses(struct job *j, size_t i)
 	encode_any(j->e, high, j->n, out);
 	encode_any(j->e, low, j->n, out);
 	stat_addresses(&s, &j->stats[i]);
+	if (j->out->with_filters && !s.c->constant)
+		filter_addresses(j, i, high, low);
 	encoder_release(j->e, mark);
 }
 
@@ -497,11 +555,13 @@ block_encode(struct encoder *enc, const struct batch *b, uint32_t from,
 	struct value v;
 	int r = -1;
 
-	out->head.len = out->body.len = 0;
-	out->head.failed = out->body.failed = false;
+	out->head.len = out->body.len = out->filters.len = 0;
+	out->head.failed = out->body.failed = out->filters.failed = false;
 	j.stats = calloc(b->shape->n, sizeof(*j.stats));
 	j.id = (size_t)shape_find(b->shape, "_id");
 	column_value(&b->cols[j.id], COL_U64, from, &v);
+	if (out->with_filters)
+		sieves_begin(&out->filters, v.u);
 	if (!j.stats || !offset)
 		err_sys(e, "cannot encode a block");
 	else if (encode_columns(&j, offset, e) == 0)
@@ -511,6 +571,10 @@ block_encode(struct encoder *enc, const struct batch *b, uint32_t from,
 					       .shape = b->shape,
 					       .stats = j.stats},
 			       offset, e);
+	if (out->with_filters)
+		sieves_end(&out->filters);
+	if (r == 0 && out->filters.failed)
+		r = err_set(e, "cannot encode a block: out of memory");
 	encoder_release(enc, mark);
 	free(offset);
 	free(j.stats);

@@ -13,3 +13,9 @@ checksum(const void *p, size_t len)
 {
 	return XXH3_64bits(p, len);
 }
+
+uint64_t
+checksum_seeded(const void *p, size_t len, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(p, len, seed);
+}

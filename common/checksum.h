@@ -9,5 +9,7 @@
 #include <stdint.h>
 
 uint64_t checksum(const void *, size_t len);
+/* The same with another seed. */
+uint64_t checksum_seeded(const void *, size_t len, uint64_t seed);
 
 #endif

@@ -27,6 +27,7 @@ enum {
 #define PLACE_META "meta"
 #define PLACE_HEADS "heads"
 #define PLACE_DATA "data"
+#define PLACE_FILTERS "filters"
 #define META_VERSION "version" /* u32 */
 #define META_TABLE "table"     /* u64: identity of the table */
 #define META_NEXT_ID "next_id" /* u64 */

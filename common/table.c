@@ -17,6 +17,7 @@
 #include "common/nearest.h"
 #include "common/pages.h"
 #include "common/place.h"
+#include "common/sieve.h"
 
 /* Transactions that are begun before it is said that the writer is too fast. */
 enum { TRIES = 100 };
@@ -145,7 +146,8 @@ struct env {
 	unsigned refs;
 	bool shared;
 	MDB_env *env;
-	MDB_dbi meta, heads, data;
+	MDB_dbi meta, heads, data, filters;
+	bool has_filters; /* segments of before there were any lack them */
 };
 
 static pthread_mutex_t envs_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -238,6 +240,9 @@ open_databases(struct env *v, MDB_txn *txn, struct err *e)
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, PLACE_DATA, MDB_INTEGERKEY, &v->data);
 	if (rc == 0)
+		v->has_filters = mdb_dbi_open(txn, PLACE_FILTERS,
+					      MDB_INTEGERKEY, &v->filters) == 0;
+	if (rc == 0)
 		rc = mdb_txn_commit(txn);
 	else
 		mdb_txn_abort(txn);
@@ -321,8 +326,8 @@ struct segment {
 struct stored {
 	struct block_in *block;
 	/* mapped, as long as the transaction lives */
-	const void *head, *body;
-	size_t head_len;
+	const void *head, *body, *filters; /* filters: NULL for none */
+	size_t head_len, filters_len;
 	uint32_t segment; /* its number */
 };
 
@@ -427,6 +432,12 @@ read_block(struct table *t, struct segment *s, MDB_val *key, MDB_val *head,
 	if (rc != 0)
 		return in_block(t, s->pub.number, id, e);
 	b->body = body.mv_data;
+	b->filters = NULL;
+	if (s->env->has_filters &&
+	    mdb_get(s->txn, s->env->filters, key, &body) == 0) {
+		b->filters = body.mv_data;
+		b->filters_len = body.mv_size;
+	}
 	return 0;
 }
 
@@ -733,8 +744,38 @@ table_block_raw(const struct table *t, size_t i, struct table_raw *r)
 {
 	const struct stored *b = &t->blocks[i];
 
-	*r = (struct table_raw){b->head, b->body, b->head_len,
-				(size_t)b->block->body};
+	*r = (struct table_raw){.head = b->head,
+				.body = b->body,
+				.filters = b->filters,
+				.head_len = b->head_len,
+				.body_len = (size_t)b->block->body,
+				.filters_len = b->filters ? b->filters_len : 0};
+}
+
+bool
+table_may_hold(const struct table *t, size_t i, size_t col, uint64_t hash)
+{
+	const struct stored *b = &t->blocks[i];
+	struct sieves s;
+	struct err e;
+
+	if (!b->filters || sieves_parse(&s, b->filters, b->filters_len,
+					b->block->pub.first_id, &e) != 0)
+		return true;
+	return sieves_may_hold(&s, (unsigned)col, hash);
+}
+
+int
+table_check_filters(const struct table *t, size_t i, struct err *e)
+{
+	const struct stored *b = &t->blocks[i];
+	struct sieves s;
+
+	if (!b->filters || (sieves_parse(&s, b->filters, b->filters_len,
+					 b->block->pub.first_id, e) == 0 &&
+			    sieves_check(&s, e) == 0))
+		return 0;
+	return in_block(t, b->segment, b->block->pub.first_id, e);
 }
 
 const char *

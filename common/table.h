@@ -119,14 +119,20 @@ struct table_reader {
 int table_readers(const struct table *, struct table_reader **, size_t *n,
 		  struct err *);
 
+/* Whether some row of an address column may have an address with this hash
+ * (sieve.h): false if surely none has. */
+bool table_may_hold(const struct table *, size_t i, size_t col, uint64_t hash);
+/* Looks over the block's filters; having none is fine. */
+int table_check_filters(const struct table *, size_t i, struct err *);
+
 /* How a column is encoded: a static text; NULL if it is damaged. */
 const char *table_encoding(const struct table *, size_t i, size_t col,
 			   struct table_scratch *);
 
 /* Block I as it is stored, as long as the table is open. */
 struct table_raw {
-	const void *head, *body;
-	size_t head_len, body_len;
+	const void *head, *body, *filters; /* filters: NULL for none */
+	size_t head_len, body_len, filters_len;
 };
 void table_block_raw(const struct table *, size_t i, struct table_raw *);
 

@@ -364,6 +364,27 @@ check_ranges(const struct pred *p, const struct column_stat *s, uint32_t rows)
 	return v;
 }
 
+enum { ADDRESSES_MAX = 64 }; /* asked of a block's filters */
+
+/* Some rows by the statistics: whether the block's address filters say none.
+ */
+static enum verdict
+check_addresses(const struct pred *p, struct source *src, size_t block)
+{
+	if (!src->ops->may_hold || p->negate || p->n > ADDRESSES_MAX)
+		return SOME_ROWS;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct range *r = &p->ranges[i];
+
+		if (r->lo > r->hi)
+			continue;
+		if (r->lo != r->hi ||
+		    src->ops->may_hold(src, block, p->field, r->lo))
+			return SOME_ROWS;
+	}
+	return NO_ROW;
+}
+
 static enum verdict
 check_null(const struct pred *p, const struct column_stat *s, uint32_t rows)
 {
@@ -398,6 +419,7 @@ check(const struct pred *p, struct source *src, size_t block)
 {
 	const struct column_stat *stat = NULL;
 	enum col_type type;
+	enum verdict v;
 
 	if (p->kind == PRED_AND || p->kind == PRED_OR)
 		return check_group(p, src, block);
@@ -414,9 +436,12 @@ check(const struct pred *p, struct source *src, size_t block)
 		return p->kind == PRED_NULL && !p->negate ? EVERY_ROW : NO_ROW;
 	if (!stat)
 		return SOME_ROWS;
-	return p->kind == PRED_NULL
-		   ? check_null(p, stat, src->ops->rows(src, block))
-		   : check_ranges(p, stat, src->ops->rows(src, block));
+	if (p->kind == PRED_NULL)
+		return check_null(p, stat, src->ops->rows(src, block));
+	v = check_ranges(p, stat, src->ops->rows(src, block));
+	return v == SOME_ROWS && (type == COL_IPV4 || type == COL_IP)
+		   ? check_addresses(p, src, block)
+		   : v;
 }
 
 enum verdict

@@ -44,6 +44,11 @@ struct source_ops {
 	 * its statistics or NULL. Before open. */
 	enum col_type (*peek)(struct source *, size_t block, size_t field,
 			      const struct column_stat **);
+	/* Whether some row of the block may have this address: false if surely
+	 * none has.  Only for an address field that peek found there; before
+	 * open.  NULL if that is not known of any block. */
+	bool (*may_hold)(struct source *, size_t block, size_t field,
+			 scale_t address);
 	/* The column; in C (which the caller clears) or borrowed until close.
 	 * *out is NULL for a field that is not there. */
 	int (*column)(struct source *, struct source_block *, size_t field,

@@ -7,6 +7,7 @@
 
 #include "common/eval.h"
 #include "common/function.h"
+#include "common/sieve.h"
 
 struct open_table {
 	struct table *table;
@@ -437,6 +438,18 @@ t_peek(struct source *s, size_t block, size_t field,
 	return m->shape->fields[c].type;
 }
 
+static bool
+t_may_hold(struct source *s, size_t block, size_t field, scale_t a)
+{
+	const struct tables *t = (struct tables *)s;
+	const struct block_ref *ref = &t->blocks[block];
+	int c = t->maps[ref->map].columns[field];
+
+	return c < 0 || table_may_hold(
+			    t->tables[ref->table].table, ref->index, (size_t)c,
+			    sieve_hash_ip((uint64_t)(a >> 64), (uint64_t)a));
+}
+
 static int
 t_column(struct source *s, struct source_block *b, size_t field,
 	 struct column *c, const struct column **out, struct err *err)
@@ -514,6 +527,7 @@ static const struct source_ops table_ops = {
     .open = t_open,
     .close = t_close,
     .peek = t_peek,
+    .may_hold = t_may_hold,
     .column = t_column,
     .entries = t_entries,
     .codes = t_codes,

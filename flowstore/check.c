@@ -101,6 +101,8 @@ check_block(struct check *c, const struct table *t, size_t i,
 		else if (strcmp(b->shape->fields[k].name, "_id") == 0)
 			check_ids(c, t, i, col);
 	}
+	if (table_check_filters(t, i, &e) != 0)
+		problem(c, "%s", e.text);
 	progress_add(&c->progress, b->bytes);
 }
 

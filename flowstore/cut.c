@@ -64,7 +64,8 @@ cut_copy(struct cut *c, uint64_t first_id, uint32_t rows,
 
 	*b = (struct block_out){
 	    .head = {.p = (uint8_t *)raw->head, .len = raw->head_len},
-	    .body = {.p = (uint8_t *)raw->body, .len = raw->body_len}};
+	    .body = {.p = (uint8_t *)raw->body, .len = raw->body_len},
+	    .filters = {.p = (uint8_t *)raw->filters, .len = raw->filters_len}};
 	return add(c, first_id, rows, b, e);
 }
 
@@ -76,6 +77,7 @@ cut_encode(struct cut *c, const struct batch *b, struct err *e)
 
 	if (b->rows == 0)
 		return 0;
+	out->with_filters = true;
 	if (block_encode(c->encoder, b, 0, b->rows, out, e) != 0)
 		return -1;
 	column_value(&b->cols[shape_find(b->shape, "_id")], COL_U64, 0, &id);
@@ -98,8 +100,7 @@ cut_clear(struct cut *c)
 	if (c->segment.env)
 		segment_cut_abort(&c->segment);
 	for (size_t i = 0; i < CUT_BATCH; i++) {
-		bytes_clear(&c->made[i].head);
-		bytes_clear(&c->made[i].body);
+		block_out_clear(&c->made[i]);
 	}
 	encoder_free(c->encoder);
 	streams_clear(&c->ledger.streams);

@@ -145,8 +145,12 @@ keep_block(struct repair *r, struct cut *c, struct salvage *s,
 	   const struct salvage_block *b, struct err *e)
 {
 	const struct block *pub = &b->in->pub;
-	struct table_raw raw = {b->head, b->body, b->head_len,
-				(size_t)b->in->body};
+	struct table_raw raw = {.head = b->head,
+				.body = b->body,
+				.filters = b->filters,
+				.head_len = b->head_len,
+				.body_len = (size_t)b->in->body,
+				.filters_len = b->filters_len};
 
 	if (b->lost) {
 		r->lost += pub->rows;

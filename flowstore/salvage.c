@@ -7,11 +7,17 @@
 #include <string.h>
 
 #include "common/place.h"
+#include "common/sieve.h"
 
-/* A body that the walk has met. */
-struct body {
+/* Bodies, or filters, that the walk has met. */
+struct part {
 	uint64_t id;
 	struct pages_data data;
+};
+
+struct parts {
+	struct part *p;
+	size_t n, cap;
 };
 
 /* One walk over a snapshot. */
@@ -20,8 +26,7 @@ struct gather {
 	bool older;
 	bool quiet;
 	size_t first; /* of the blocks that this walk has added */
-	struct body *bodies;
-	size_t n, cap;
+	struct parts bodies, filters;
 	bool no_memory;
 };
 
@@ -99,17 +104,17 @@ on_head(struct gather *g, const struct pages_data *key,
 }
 
 static int
-on_body(struct gather *g, const struct pages_data *key,
+on_part(struct gather *g, struct parts *ps, const struct pages_data *key,
 	const struct pages_data *value)
 {
-	struct body *b = grow(g->bodies, g->n, &g->cap, sizeof(*b));
+	struct part *p = grow(ps->p, ps->n, &ps->cap, sizeof(*p));
 
-	if (!b) {
+	if (!p) {
 		g->no_memory = true;
 		return -1;
 	}
-	g->bodies = b;
-	b[g->n++] = (struct body){key_id(key), *value};
+	ps->p = p;
+	p[ps->n++] = (struct part){key_id(key), *value};
 	return 0;
 }
 
@@ -165,11 +170,15 @@ static int
 on_value(void *ctx, const char *db, const struct pages_data *key,
 	 const struct pages_data *value)
 {
+	struct gather *g = ctx;
+
 	if (strcmp(db, PLACE_HEADS) == 0)
-		return on_head(ctx, key, value);
+		return on_head(g, key, value);
 	if (strcmp(db, PLACE_DATA) == 0)
-		return on_body(ctx, key, value);
-	return strcmp(db, PLACE_META) == 0 ? on_meta(ctx, key, value) : 0;
+		return on_part(g, &g->bodies, key, value);
+	if (strcmp(db, PLACE_FILTERS) == 0)
+		return on_part(g, &g->filters, key, value);
+	return strcmp(db, PLACE_META) == 0 ? on_meta(g, key, value) : 0;
 }
 
 static void
@@ -187,10 +196,27 @@ on_damage(void *ctx, uint64_t page, const char *why)
 static int
 by_id(const void *a, const void *b)
 {
-	uint64_t x = ((const struct body *)a)->id;
-	uint64_t y = ((const struct body *)b)->id;
+	uint64_t x = ((const struct part *)a)->id;
+	uint64_t y = ((const struct part *)b)->id;
 
 	return x < y ? -1 : x > y;
+}
+
+static void
+sort(struct parts *ps)
+{
+	if (ps->n > 1)
+		qsort(ps->p, ps->n, sizeof(*ps->p), by_id);
+}
+
+static const struct pages_data *
+find(const struct parts *ps, uint64_t id)
+{
+	const struct part key = {.id = id}, *p = NULL;
+
+	if (ps->n > 0)
+		p = bsearch(&key, ps->p, ps->n, sizeof(key), by_id);
+	return p ? &p->data : NULL;
 }
 
 /* Which columns are sound; says so of those that are not. */
@@ -224,22 +250,40 @@ check_columns(struct gather *g, struct salvage_block *b)
 	return g->no_memory ? -1 : 0;
 }
 
+static void
+find_filters(struct gather *g, struct salvage_block *b)
+{
+	uint64_t id = b->in->pub.first_id;
+	const struct pages_data *f = find(&g->filters, id);
+	struct sieves s;
+	struct err e;
+
+	if (!f)
+		return;
+	if (sieves_parse(&s, f->p, f->len, id, &e) == 0 &&
+	    sieves_check(&s, &e) == 0) {
+		b->filters = f->p;
+		b->filters_len = f->len;
+	} else if (!g->quiet) {
+		tell(g->s, "block %llu: %s", (unsigned long long)id, e.text);
+	}
+}
+
 static int
 find_body(struct gather *g, struct salvage_block *b)
 {
-	struct body key = {.id = b->in->pub.first_id}, *found = NULL;
+	uint64_t id = b->in->pub.first_id;
+	const struct pages_data *body = find(&g->bodies, id);
 
-	if (g->n > 0)
-		found = bsearch(&key, g->bodies, g->n, sizeof(key), by_id);
-	if (found && found->data.len == b->in->body) {
-		b->body = found->data.p;
+	find_filters(g, b);
+	if (body && body->len == b->in->body) {
+		b->body = body->p;
 		return check_columns(g, b);
 	}
 	b->lost = true;
 	if (!g->quiet)
-		tell(g->s, "block %llu: its data %s",
-		     (unsigned long long)b->in->pub.first_id,
-		     found ? "has another length" : "is gone");
+		tell(g->s, "block %llu: its data %s", (unsigned long long)id,
+		     body ? "has another length" : "is gone");
 	return 0;
 }
 
@@ -301,15 +345,16 @@ gather(struct salvage *s, uint64_t txn, bool older)
 	struct pages_visit visit = {&g, on_value, on_damage};
 	int r = pages_walk(s->pages, txn, &visit);
 
-	if (r == 0 && g.n > 1)
-		qsort(g.bodies, g.n, sizeof(*g.bodies), by_id);
+	sort(&g.bodies);
+	sort(&g.filters);
 	for (size_t i = g.first; r == 0 && i < s->n; i++)
 		r = find_body(&g, &s->blocks[i]);
 	if (r == 0 && older)
 		drop_known(&g);
 	if (s->ledger.table != 0 && s->ledger.next_id != 0)
 		s->has_ledger = true;
-	free(g.bodies);
+	free(g.bodies.p);
+	free(g.filters.p);
 	return g.no_memory ? -1 : 0;
 }
 

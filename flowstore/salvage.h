@@ -20,7 +20,8 @@
 struct salvage_block {
 	struct block_in *in;
 	const void *head, *body; /* body: NULL if it is gone */
-	size_t head_len;
+	const void *filters;	 /* NULL if there are none, or damaged ones */
+	size_t head_len, filters_len;
 	bool *bad;  /* per column; NULL if all are sound */
 	bool lost;  /* it cannot be kept, for want of body, _id or _time */
 	bool older; /* of the snapshot before the newest */

@@ -136,6 +136,10 @@ open_databases(struct segment *s, MDB_txn *txn, unsigned flags)
 		rc = mdb_dbi_open(txn, PLACE_HEADS, ids, &s->heads);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, PLACE_DATA, ids, &s->data);
+	/* segments of before there were filters lack it */
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, PLACE_FILTERS, ids | MDB_CREATE,
+				  &s->filters);
 	return rc;
 }
 
@@ -476,9 +480,14 @@ put_block(struct segment *s, MDB_txn *txn, const struct change *c)
 	MDB_val k = {sizeof(id), &id};
 	MDB_val head = {c->block->head.len, c->block->head.p};
 	MDB_val body = {c->block->body.len, c->block->body.p};
+	MDB_val filters = {c->block->filters.len, c->block->filters.p};
 	int rc = mdb_put(txn, s->heads, &k, &head, 0);
 
-	return rc ? rc : mdb_put(txn, s->data, &k, &body, 0);
+	if (rc == 0)
+		rc = mdb_put(txn, s->data, &k, &body, 0);
+	if (rc == 0 && filters.mv_size > 0)
+		rc = mdb_put(txn, s->filters, &k, &filters, 0);
+	return rc;
 }
 
 static int
@@ -488,7 +497,12 @@ remove_block(struct segment *s, MDB_txn *txn, const struct change *c)
 	MDB_val k = {sizeof(id), &id};
 	int rc = mdb_del(txn, s->heads, &k, NULL);
 
-	return rc ? rc : mdb_del(txn, s->data, &k, NULL);
+	if (rc == 0)
+		rc = mdb_del(txn, s->data, &k, NULL);
+	if (rc != 0)
+		return rc;
+	rc = mdb_del(txn, s->filters, &k, NULL);
+	return rc == MDB_NOTFOUND ? 0 : rc; /* pieces have none */
 }
 
 static int

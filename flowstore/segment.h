@@ -32,7 +32,7 @@ struct segment {
 	uint64_t rows, blocks, bytes;
 	uint64_t commits; /* since it was opened */
 	MDB_env *env;
-	MDB_dbi meta, heads, data;
+	MDB_dbi meta, heads, data, filters;
 };
 
 /* What one commit does. */

@@ -130,7 +130,8 @@ take_block(struct writer *w)
 
 /* Encodes rows [from, rows) of an open block, to be stored by the commit. */
 static int
-put_rows(struct writer *w, struct open *o, uint32_t from, struct err *e)
+put_rows(struct writer *w, struct open *o, uint32_t from, bool closed,
+	 struct err *e)
 {
 	int id = shape_find(o->rows->shape, "_id");
 	uint32_t n = o->rows->rows - from;
@@ -140,11 +141,13 @@ put_rows(struct writer *w, struct open *o, uint32_t from, struct err *e)
 
 	if (!c)
 		return no_memory(e);
+	/* pieces are few and go again */
+	out->with_filters = closed;
 	if (block_encode(w->encoder, o->rows, from, n, out, e) != 0)
 		return -1;
 	column_value(&o->rows->cols[id], COL_U64, from, &v);
 	*c = (struct change){v.u, n, out};
-	w->stats.bytes += out->head.len + out->body.len;
+	w->stats.bytes += out->head.len + out->body.len + out->filters.len;
 	return 0;
 }
 
@@ -178,7 +181,7 @@ put_piece(struct writer *w, struct open *o, struct err *e)
 			return -1;
 		n += more;
 	}
-	if (put_rows(w, o, o->rows->rows - n, e) != 0)
+	if (put_rows(w, o, o->rows->rows - n, false, e) != 0)
 		return -1;
 	o->pieces[o->npieces++] =
 	    (struct piece){w->changes[w->nchanges - 1].first_id, n};
@@ -214,7 +217,7 @@ close_block(struct writer *w, struct open *o, struct err *e)
 	while (o->npieces > 0)
 		if (drop_piece(w, o, &rows, e) != 0)
 			return -1;
-	if (put_rows(w, o, 0, e) != 0)
+	if (put_rows(w, o, 0, true, e) != 0)
 		return -1;
 	forget_rows(w, o);
 	return 0;
@@ -596,8 +599,7 @@ writer_free(struct writer *w)
 	}
 	free(w->opens);
 	for (size_t i = 0; i < w->blocks_cap; i++) {
-		bytes_clear(&w->blocks[i]->head);
-		bytes_clear(&w->blocks[i]->body);
+		block_out_clear(w->blocks[i]);
 		free(w->blocks[i]);
 	}
 	free(w->blocks);
