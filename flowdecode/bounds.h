@@ -16,7 +16,7 @@ enum {
 	/* see exporter.h */
 	EXPORTERS_MAX = 65536,
 	EXPORTERS_SETTLED = 49152,   /* of these, not on trial */
-	EXPORTERS_BYTES = 256 << 20, /* of the plans and names of all */
+	EXPORTERS_BYTES = 256 << 20, /* of what all of them announced */
 	TRIAL_DATAGRAMS = 16,
 	GONE_MAX = 65536, /* evictions that are remembered for a state */
 	/* of one exporter */

@@ -47,6 +47,7 @@ struct message {
 	uint32_t header_rate; /* of v5, 0 if none */
 	uint32_t configured;  /* 0 if none */
 	uint32_t records;     /* of data and options, seen */
+	unsigned withdrew;    /* see templates_take */
 	bool unknown;	      /* a set could not be decoded */
 	struct when when;
 	struct err *err;
@@ -615,6 +616,7 @@ take_templates(struct decoder *d, struct message *m, uint32_t options,
 	struct awaited a = {d, m};
 	struct templates_user user = {.plans = d->plans,
 				      .ledger = &m->exporter->ledger,
+				      .withdrew = &m->withdrew,
 				      .ctx = &a,
 				      .defined = on_defined,
 				      .withdrawn = on_withdrawn};

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "flowdecode/hash.h"
+
 enum {
 	/* steps of a sequence number beyond these are a restart */
 	STEP_FORWARD = 1 << 24,
@@ -25,7 +27,7 @@ struct exporters {
 	struct list trial, settled;
 	struct plans *plans;
 	struct waiting *waiting;
-	size_t labels_bytes;
+	size_t bytes;	    /* of all, without plans */
 	struct ledger gone; /* of evicted ones */
 	uint64_t evicted;
 	struct exporter_key *gone_keys;
@@ -76,20 +78,13 @@ exporters_free(struct exporters *es)
 }
 
 static uint64_t
-mix(uint64_t h, uint64_t v)
-{
-	__uint128_t m = (__uint128_t)(h ^ v) * 0x9e3779b97f4a7c15;
-
-	return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
-static uint64_t
 hash_of(const struct exporters *es, const struct exporter_key *k)
 {
 	uint64_t w[3];
 
 	memcpy(w, k, sizeof(w));
-	return mix(mix(mix(es->seed, w[0]), w[1] ^ es->seed), w[2]);
+	return hash_mix(hash_mix(hash_mix(es->seed, w[0]), w[1] ^ es->seed),
+			w[2]);
 }
 
 static size_t
@@ -210,7 +205,7 @@ evict(struct exporters *es, struct exporter *x)
 	ledger_add(&es->gone, &x->ledger);
 	es->evicted++;
 	journal(es, &x->key);
-	es->labels_bytes -= x->labels_bytes;
+	es->bytes -= x->bytes;
 	if (es->last == x)
 		es->last = NULL;
 	exporter_free(es, x);
@@ -235,9 +230,11 @@ exporters_trim(struct exporters *es, struct exporter *spare)
 {
 	struct exporter *x;
 
-	es->labels_bytes += spare->labels.bytes - spare->labels_bytes;
-	spare->labels_bytes = spare->labels.bytes;
-	while (plans_bytes(es->plans) + es->labels_bytes > EXPORTERS_BYTES &&
+	es->bytes -= spare->bytes;
+	spare->bytes = templates_memory(&spare->templates) +
+		       sampling_memory(&spare->sampling) + spare->labels.bytes;
+	es->bytes += spare->bytes;
+	while (plans_bytes(es->plans) + es->bytes > EXPORTERS_BYTES &&
 	       (x = idlest(es, spare)))
 		evict(es, x);
 }
@@ -292,6 +289,7 @@ make(struct exporters *es, const struct exporter_key *k, uint64_t hash)
 	x->key = *k;
 	x->waiter.ledger = &x->ledger;
 	x->hash = hash;
+	x->templates.seed = hash;
 	x->labels.seed = hash;
 	x->sampling.samplers.seed = x->sampling.interfaces.seed = hash;
 	es->slots[slot_of(es, hash, k)] = x;

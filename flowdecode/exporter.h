@@ -46,7 +46,7 @@ struct exporter {
 	struct templates templates;
 	struct sampling sampling;
 	struct labels labels;
-	size_t labels_bytes; /* of these, as counted for all */
+	size_t bytes;	 /* of the three, as counted for all */
 	int64_t init_ms; /* when its uptime began, since 1970; 0: not known */
 	struct sequence sequence;
 	struct ledger ledger;
@@ -64,7 +64,7 @@ void exporters_free(struct exporters *);
 struct exporter *exporters_get(struct exporters *, const struct exporter_key *);
 
 /* Counts the memory of SPARE, which has learned something, and evicts others
- * until plans and names are within their bound. */
+ * until that of all is within its bound. */
 void exporters_trim(struct exporters *, struct exporter *spare);
 
 /* Counts of all, evicted ones too. */

@@ -3,13 +3,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "flowdecode/hash.h"
 #include "flowdecode/names.h"
 
 /* Plans by definition: open addressing, at most half full. */
 struct plans {
 	struct plan **slots;
 	size_t n, mask, bytes;
+	uint64_t seed; /* of hashes */
 };
 
 struct plans *
@@ -21,7 +24,9 @@ plans_new(void)
 		return NULL;
 	ps->mask = SLOTS_FIRST - 1;
 	ps->slots = calloc(SLOTS_FIRST, sizeof(*ps->slots));
-	if (!ps->slots) {
+	if (!ps->slots ||
+	    getrandom(&ps->seed, sizeof(ps->seed), 0) != sizeof(ps->seed)) {
+		free(ps->slots);
 		free(ps);
 		return NULL;
 	}
@@ -57,18 +62,19 @@ plans_bytes(const struct plans *ps)
 }
 
 static uint64_t
-hash_of(uint32_t flags, const struct wire_field *f, uint16_t n, uint16_t scopes)
+hash_of(const struct plans *ps, const struct plan *want)
 {
-	uint64_t h = (uint64_t)flags << 32 | (uint32_t)n << 16 | scopes;
+	uint64_t h =
+	    hash_mix(ps->seed, (uint64_t)want->flags << 32 |
+				   (uint32_t)want->n << 16 | want->scopes);
 
-	for (uint16_t i = 0; i < n; i++) {
+	for (uint16_t i = 0; i < want->n; i++) {
 		uint64_t v;
 
-		memcpy(&v, &f[i], sizeof(v));
-		h = (h ^ v) * 0x9e3779b97f4a7c15;
-		h ^= h >> 29;
+		memcpy(&v, &want->fields[i], sizeof(v));
+		h = hash_mix(h, v ^ ps->seed);
 	}
-	return h * 0xbf58476d1ce4e5b9;
+	return h;
 }
 
 static bool
@@ -303,7 +309,7 @@ plans_get(struct plans *ps, uint32_t flags, const struct wire_field *f,
 
 	want.useful = useful(flags, f, n);
 	want.flags = flags & (want.useful | ~(uint32_t)PLAN_LEARNED);
-	want.hash = hash_of(want.flags, f, n, scopes);
+	want.hash = hash_of(ps, &want);
 	at = slot_of(ps, &want);
 	if (!ps->slots[at]) {
 		ps->slots[at] = plan_new(&want);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "flowdecode/hash.h"
+
 void
 sampling_clear(struct sampling *s)
 {
@@ -12,10 +14,21 @@ sampling_clear(struct sampling *s)
 }
 
 static size_t
+rates_memory(const struct rates *r)
+{
+	return r->slots ? (r->mask + 1) * sizeof(*r->slots) : 0;
+}
+
+size_t
+sampling_memory(const struct sampling *s)
+{
+	return rates_memory(&s->samplers) + rates_memory(&s->interfaces);
+}
+
+static size_t
 slot_of(const struct rates *r, uint64_t id)
 {
-	__uint128_t m = (__uint128_t)(id ^ r->seed) * 0x9e3779b97f4a7c15;
-	size_t at = ((uint64_t)m ^ (uint64_t)(m >> 64)) & r->mask;
+	size_t at = hash_mix(r->seed, id) & r->mask;
 
 	while (r->slots[at].rate && r->slots[at].id != id)
 		at = (at + 1) & r->mask;

@@ -35,6 +35,8 @@ struct sampling {
 };
 
 void sampling_clear(struct sampling *);
+/* Bytes that it takes. */
+size_t sampling_memory(const struct sampling *);
 
 enum rate_kind { RATE_OF_ALL, RATE_OF_SAMPLER, RATE_OF_INTERFACE };
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flowdecode/hash.h"
+
 enum {
 	ID_MIN = 256,
 	ENTERPRISE_BIT = 0x8000,
@@ -12,7 +14,7 @@ enum {
 static size_t
 slot_of(const struct templates *ts, uint16_t id)
 {
-	size_t at = id & ts->mask;
+	size_t at = hash_mix(ts->seed, id) & ts->mask;
 
 	while (ts->slots[at].id && ts->slots[at].id != id)
 		at = (at + 1) & ts->mask;
@@ -64,7 +66,7 @@ templates_reflag(struct templates *ts, struct plans *plans, uint16_t id,
 static void
 slot_drop(struct templates *ts, struct plans *plans, size_t at)
 {
-	size_t next = at;
+	size_t next = at, home;
 
 	ts->bytes -= ts->slots[at].bytes;
 	plans_put(plans, ts->slots[at].plan);
@@ -72,8 +74,8 @@ slot_drop(struct templates *ts, struct plans *plans, size_t at)
 		next = (next + 1) & ts->mask;
 		if (!ts->slots[next].id)
 			break;
-		if (((next - ts->slots[next].id) & ts->mask) <
-		    ((next - at) & ts->mask))
+		home = hash_mix(ts->seed, ts->slots[next].id);
+		if (((next - home) & ts->mask) < ((next - at) & ts->mask))
 			continue;
 		ts->slots[at] = ts->slots[next];
 		at = next;
@@ -104,11 +106,17 @@ templates_clear(struct templates *ts, struct plans *plans)
 	*ts = (struct templates){0};
 }
 
+size_t
+templates_memory(const struct templates *ts)
+{
+	return ts->slots ? (ts->mask + 1) * sizeof(*ts->slots) : 0;
+}
+
 static int
 templates_grow(struct templates *ts)
 {
 	size_t slots = ts->slots ? 2 * (ts->mask + 1) : SLOTS_FIRST;
-	struct templates bigger = {.mask = slots - 1};
+	struct templates bigger = {.mask = slots - 1, .seed = ts->seed};
 
 	bigger.slots = calloc(slots, sizeof(*bigger.slots));
 	if (!bigger.slots)
@@ -310,9 +318,11 @@ static void
 withdraw(struct parser *p, uint16_t id)
 {
 	uint16_t all = is_options(p) ? 3 : 2;
+	unsigned kind = is_options(p) ? 2 : 1;
 	struct templates *ts = p->ts;
 
-	if (id != all && id < ID_MIN) {
+	if ((id != all && id < ID_MIN) ||
+	    (id == all && (*p->user->withdrew & kind))) {
 		p->invalid = true;
 		return;
 	}
@@ -322,6 +332,7 @@ withdraw(struct parser *p, uint16_t id)
 		drop(ts, p->plans, id);
 		return;
 	}
+	*p->user->withdrew |= kind;
 	/* slots move as others are dropped: look at each until it stays */
 	for (size_t i = 0; ts->slots && i <= ts->mask; i++)
 		while (ts->slots[i].id &&
@@ -366,6 +377,15 @@ take_one(struct parser *p, struct err *e)
 	return define(p, id, n, scopes, e);
 }
 
+/* Bytes up to the last that is not zero. */
+static size_t
+used_bytes(struct reader r)
+{
+	while (r.left > 0 && r.p[r.left - 1] == 0)
+		r.left--;
+	return r.left;
+}
+
 int
 templates_take(struct templates *ts, const struct templates_user *user,
 	       uint32_t flags, struct reader body, struct err *e)
@@ -377,8 +397,10 @@ templates_take(struct templates *ts, const struct templates_user *user,
 			   .flags = flags,
 			   .r = body};
 
+	size_t zeros = body.left - used_bytes(body);
+
 	/* fewer than 4 bytes are padding; so are zeros, since no id is 0 */
-	while (p.r.left >= 4 && !reader_zeros(&p.r))
+	while (p.r.left >= 4 && p.r.left > zeros)
 		if (take_one(&p, e) != 0)
 			return -1;
 	return !p.invalid;

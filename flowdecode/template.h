@@ -32,11 +32,14 @@ struct templates {
 	struct template *slots;
 	size_t n, mask;
 	size_t bytes;
+	uint64_t seed; /* of its hashes */
 	uint32_t clock;
 	bool changed; /* one is, or is gone */
 };
 
 void templates_clear(struct templates *, struct plans *);
+/* Bytes that they take, without their plans. */
+size_t templates_memory(const struct templates *);
 
 /* What there is under an id, or NULL: it does not count as used. */
 const struct template *templates_at(const struct templates *, uint16_t id);
@@ -52,6 +55,7 @@ struct plan *templates_reflag(struct templates *, struct plans *, uint16_t id,
 struct templates_user {
 	struct plans *plans;
 	struct ledger *ledger;
+	unsigned *withdrew; /* by this datagram: see templates_take */
 	void *ctx;
 	int (*defined)(void *ctx, uint16_t id, struct err *);
 	void (*withdrawn)(void *ctx, uint16_t id); /* 0: all of a kind */
@@ -62,6 +66,9 @@ struct templates_user {
  * FLAGS are those of plans (see plan.h), and say how the set is written: in
  * v9's form or in that of IPFIX, templates or options templates.  1: all were
  * valid; 0: not all; -1: memory is out.
+ *
+ * All templates of a kind are looked at to withdraw them, so a datagram does it
+ * once: a second time is not valid.  *user->withdrew is 0 at its beginning.
  */
 int templates_take(struct templates *, const struct templates_user *,
 		   uint32_t flags, struct reader body, struct err *);

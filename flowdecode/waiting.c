@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "flowdecode/hash.h"
+
 enum {
 	CLASSES = 2, /* on trial, settled */
 	BLOCK = 16,  /* what malloc takes for itself */
@@ -166,10 +168,7 @@ heap_drop(struct heap *h, struct waiter *x)
 static uint64_t
 hash_of(const struct waiting *w, const struct waiter *x, uint16_t id)
 {
-	uint64_t v = w->seed ^ (uint64_t)(uintptr_t)x ^ (uint64_t)id << 48;
-	__uint128_t m = (__uint128_t)v * 0x9e3779b97f4a7c15;
-
-	return (uint64_t)m ^ (uint64_t)(m >> 64);
+	return hash_mix(w->seed, (uint64_t)(uintptr_t)x ^ (uint64_t)id << 48);
 }
 
 static struct queue **

@@ -47,9 +47,13 @@
  *	a million spoofed exporters
  *		a_million_spoofed_exporters
  *	floods of templates, of names, of rates
- *		a_flood_of_templates; u-names:
+ *		a_flood_of_templates, what_all_announce_is_bounded; u-names:
  *		names_of_all_exporters_are_bounded; u-sampling:
  *		rates_are_bounded
+ *	a datagram that takes long
+ *		zeros_before_the_end_of_a_set,
+ *		sets_for_templates_that_are_not_there,
+ *		all_withdrawn_again_and_again, definitions_of_one_hash
  *	damaged tables
  *		u-block: damaged_columns_are_refused; 4004-flowstore-damage
  *	arrays of 2^32 elements
@@ -778,6 +782,184 @@ START_TEST(a_template_in_use_is_not_evicted)
 }
 END_TEST
 
+/* Options: rates of 4096 samplers, or interfaces. */
+static void
+put_rates(uint16_t of)
+{
+	begin_set(&w, 1);
+	put(&w, 300, 2);
+	put(&w, 4, 2);
+	put(&w, 8, 2);
+	put(&w, 0x00010000, 4);
+	put(&w, (uint32_t)of << 16 | 4, 4);
+	put(&w, 0x00320001, 4); /* samplerRandomInterval */
+	end_set(&w);
+	begin_set(&w, 300);
+	for (uint32_t i = 0; i < RATES_MAX; i++) {
+		put(&w, i, 4);
+		put(&w, 7, 1);
+	}
+	end_set(&w);
+}
+
+/* Many ids of one definition. */
+static void
+put_ids(void)
+{
+	begin_set(&w, 0);
+	for (unsigned i = 0; i < TEMPLATES_MAX; i++) {
+		put(&w, 256 + i, 2);
+		put(&w, 1, 2);
+		put(&w, 0x00070002, 4);
+	}
+	end_set(&w);
+}
+
+static void
+add_up(void *ctx, const struct exporter *x)
+{
+	size_t *bytes = ctx;
+	size_t slots = x->sampling.samplers.n + x->sampling.interfaces.n;
+
+	*bytes += slots * sizeof(struct rate) +
+		  x->templates.n * sizeof(struct template);
+}
+
+/* One after another announces much, and nothing that is counted elsewhere. */
+START_TEST(what_all_announce_is_bounded)
+{
+	const struct exporters *es = decoder_exporters(f.decoder);
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < 3000; i++) {
+		begin_v9(&w, 1, 0);
+		from(&w, i);
+		if (i % 3 < 2)
+			put_rates(i % 3 ? 48 : 10);
+		else
+			put_ids();
+		send_only(&f, &w);
+	}
+	ck_assert_uint_gt(exporters_evicted(es), 100);
+	exporters_each(es, add_up, &bytes);
+	ck_assert_uint_le(bytes, EXPORTERS_BYTES);
+	ck_assert_uint_gt(bytes, EXPORTERS_BYTES / 8);
+	check_alive();
+}
+END_TEST
+
+/*
+ * Datagrams that took up to a third of a second each, N of them: who sends
+ * a few of these a second must not stop the rest.  The time limit of the case
+ * is what fails.
+ */
+static void
+send_again_and_again(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		send_only(&f, &w);
+	flows_forget(&f);
+	check_alive();
+}
+
+START_TEST(zeros_before_the_end_of_a_set)
+{
+	begin_v9(&w, 1, 0);
+	begin_set(&w, 0);
+	memset(w.bytes + w.len, 0, 65000);
+	w.len += 65000;
+	put(&w, 1, 1);
+	end_set(&w);
+	send_again_and_again(200);
+	ck_assert_uint_eq(counted(&f, LEDGER_BAD_TEMPLATE), 200);
+}
+END_TEST
+
+START_TEST(sets_for_templates_that_are_not_there)
+{
+	begin_v9(&w, 1, 0);
+	put_ids();
+	send_only(&f, &w);
+	begin_v9(&w, 1, 0);
+	for (unsigned i = 0; i < 16000; i++) {
+		begin_set(&w, 256 + 8192);
+		end_set(&w);
+	}
+	send_again_and_again(1200);
+}
+END_TEST
+
+/* Alone, and each time with another definition before it. */
+START_TEST(all_withdrawn_again_and_again)
+{
+	for (int define = 0; define < 2; define++) {
+		begin_ipfix(&w, 1, 0);
+		begin_set(&w, 2);
+		for (unsigned i = 0; i < TEMPLATES_MAX - 1; i++) {
+			put(&w, 256 + i, 2);
+			put(&w, 1, 2);
+			put(&w, 0x00070002, 4);
+		}
+		end_set(&w);
+		send_only(&f, &w);
+		begin_ipfix(&w, 1, 0);
+		begin_set(&w, 3);
+		while (w.len < 65000) {
+			if (define) {
+				put(&w, 60000, 2);
+				put(&w, 0x00010001, 4);
+				put(&w, 0x00220004, 4);
+			}
+			put(&w, 3, 2);
+			put(&w, 0, 2);
+		}
+		end_set(&w);
+		send_again_and_again(400);
+	}
+	/* each datagram withdrew what there was, once */
+	ck_assert_uint_eq(counted(&f, LEDGER_TEMPLATES_WITHDRAWN), 800);
+	ck_assert_uint_eq(counted(&f, LEDGER_BAD_TEMPLATE), 800);
+}
+END_TEST
+
+/*
+ * Definitions that a hash without a seed, of multiplications and shifts, could
+ * not tell apart: the highest bit of a factor is that of the product, so two
+ * fields in a row can undo what they do.
+ */
+static void
+put_twin_fields(uint32_t which)
+{
+	for (unsigned i = 0; i < 14; i++) {
+		bool other = which >> i & 1;
+
+		put(&w, 1000, 2);
+		put(&w, other ? 0x8001 : 1, 2);
+		put(&w, other ? 1000 ^ 4 : 1000, 2);
+		put(&w, other ? 0x8001 : 1, 2);
+	}
+}
+
+START_TEST(definitions_of_one_hash)
+{
+	for (uint32_t i = 0; i < 30 * 16384; i++) {
+		if (i % 256 == 0) {
+			begin_v9(&w, i / 4096 % 4, i);
+			begin_set(&w, 0);
+		}
+		put(&w, 256 + i % 4096, 2);
+		put(&w, 28, 2);
+		put_twin_fields(i % 16384);
+		if (i % 256 == 255) {
+			end_set(&w);
+			send_only(&f, &w);
+		}
+	}
+	ck_assert_uint_eq(counted(&f, LEDGER_TEMPLATES), 30 * 16384);
+	check_alive();
+}
+END_TEST
+
 START_TEST(text_from_the_wire)
 {
 	static const char bad[] = "Gi\xff"
@@ -846,6 +1028,21 @@ START_TEST(random_bytes_in_a_good_frame)
 }
 END_TEST
 
+/* Datagrams that once took long: each test takes a second at most. */
+static TCase *
+costs(void)
+{
+	TCase *t = tcase_create("costs");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 30);
+	tcase_add_test(t, zeros_before_the_end_of_a_set);
+	tcase_add_test(t, sets_for_templates_that_are_not_there);
+	tcase_add_test(t, all_withdrawn_again_and_again);
+	tcase_add_test(t, definitions_of_one_hash);
+	return t;
+}
+
 int
 main(void)
 {
@@ -879,10 +1076,12 @@ main(void)
 	tcase_add_test(t, a_million_spoofed_exporters);
 	tcase_add_test(t, a_flood_of_templates);
 	tcase_add_test(t, a_template_in_use_is_not_evicted);
+	tcase_add_test(t, what_all_announce_is_bounded);
 	tcase_add_test(t, text_from_the_wire);
 	tcase_add_test(t, no_netflow_at_all);
 	tcase_add_test(t, random_bytes_in_a_good_frame);
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, costs());
 	sr = srunner_create(s);
 	srunner_set_tap(sr, "-");
 	srunner_run_all(sr, CK_SILENT);
