@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flowq/csv.h"
+#include "common/csv.h"
 #include "flowq/plan.h"
 #include "flowq/source_text.h"
 

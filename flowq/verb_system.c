@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "common/json.h"
 #include "common/nearest.h"
 #include "common/place.h"
 #include "common/table.h"

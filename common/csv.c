@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "flowq/csv.h"
+#include "common/csv.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
  * or tabs; lines may end in CR LF; quoted values may hold separators, newlines
  * and doubled quotes.  An empty value is null and "" is empty text.
  */
-#ifndef FLOWQ_CSV_H
-#define FLOWQ_CSV_H
+#ifndef COMMON_CSV_H
+#define COMMON_CSV_H
 
 #include <stdbool.h>
 #include <stddef.h>
