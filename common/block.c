@@ -179,17 +179,13 @@ read_fields(const uint8_t *p, size_t len, struct field *f, size_t n, char *buf)
 }
 
 static int
-read_shape(const uint8_t *p, size_t len, struct shapes *shapes,
+read_shape(const uint8_t *s, size_t size, size_t n, struct shapes *shapes,
 	   const struct shape **shape, struct err *e)
 {
-	size_t n = get16(p + 6), size;
-	const uint8_t *s = find_section(p, len, SECTION_SHAPE, &size);
 	struct field *f = NULL;
 	char *names = NULL;
 	int r = -1;
 
-	if (!s)
-		return err_set(e, "head without a shape");
 	f = calloc(n, sizeof(*f));
 	names = malloc(n * FIELD_NAME_MAX);
 	if (!f || !names)
@@ -264,18 +260,40 @@ block_in_free(struct block_in *b)
 	free(b);
 }
 
+/* Whether a shape is written as that of a block which was read. */
+static bool
+is_like(const struct block_in *b, const uint8_t *s, size_t size, size_t n)
+{
+	return b && b->shape_len == size && b->pub.shape->n == n &&
+	       memcmp(b->shape, s, size) == 0;
+}
+
 int
 block_parse(const void *head, size_t len, struct shapes *shapes,
 	    struct block_in **out, struct err *e)
 {
-	const uint8_t *p = head, *cols;
+	return block_parse_like(head, len, shapes, NULL, out, e);
+}
+
+int
+block_parse_like(const void *head, size_t len, struct shapes *shapes,
+		 const struct block_in *like, struct block_in **out,
+		 struct err *e)
+{
+	const uint8_t *p = head, *cols, *s;
 	const struct shape *shape;
 	struct block_in *b;
-	size_t size;
+	size_t size, shape_len;
 	int id;
 
-	if (check_head(p, len, e) != 0 ||
-	    read_shape(p, len, shapes, &shape, e) != 0)
+	if (check_head(p, len, e) != 0)
+		return -1;
+	s = find_section(p, len, SECTION_SHAPE, &shape_len);
+	if (!s)
+		return err_set(e, "head without a shape");
+	if (is_like(like, s, shape_len, get16(p + 6)))
+		shape = like->pub.shape;
+	else if (read_shape(s, shape_len, get16(p + 6), shapes, &shape, e) != 0)
 		return -1;
 	cols = find_section(p, len, SECTION_COLUMNS, &size);
 	if (!cols || size != shape->n * ENTRY_SIZE)
@@ -290,6 +308,8 @@ block_parse(const void *head, size_t len, struct shapes *shapes,
 	b->pub.rows = get32(p + 32);
 	b->pub.shape = shape;
 	b->body = get64(p + 24);
+	b->shape = s;
+	b->shape_len = shape_len;
 	b->pub.bytes = len + b->body;
 	for (size_t i = 0; i < shape->n; i++) {
 		if (read_entry(b, i, cols + i * ENTRY_SIZE) == 0)

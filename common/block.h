@@ -47,13 +47,20 @@ struct block_in {
 		uint64_t checksum;
 		uint8_t encoding; /* enum encoding of its first vector */
 	} * places;
-	uint64_t body; /* bytes */
+	uint64_t body;	      /* bytes */
+	const uint8_t *shape; /* as it is in the head */
+	size_t shape_len;
 };
 
 /* Reads and checks a head. The shape is interned in SHAPES. Freed by
  * block_in_free. */
 int block_parse(const void *head, size_t len, struct shapes *,
 		struct block_in **, struct err *);
+/* The same after one that probably has the same shape, of which the head is
+ * still there; or NULL. */
+int block_parse_like(const void *head, size_t len, struct shapes *,
+		     const struct block_in *like, struct block_in **,
+		     struct err *);
 void block_in_free(struct block_in *);
 
 /* See table_encoding. */

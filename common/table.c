@@ -401,19 +401,22 @@ read_block(struct table *t, struct segment *s, MDB_val *key, MDB_val *head,
 	   struct err *e)
 {
 	struct stored *b = new_block(t);
+	const struct block_in *like = NULL;
 	uint64_t id = 0;
 	MDB_val body;
 	int rc;
 
 	if (!b)
 		return err_sys(e, "cannot open table %s", t->name);
+	if (t->nblocks > s->pub.block)
+		like = t->blocks[t->nblocks - 1].block;
 	if (key->mv_size != sizeof(id)) {
 		err_set(e, "a key of %zu bytes", key->mv_size);
 		return in_block(t, s->pub.number, id, e);
 	}
 	memcpy(&id, key->mv_data, sizeof(id));
-	if (block_parse(head->mv_data, head->mv_size, t->shapes, &b->block,
-			e) != 0)
+	if (block_parse_like(head->mv_data, head->mv_size, t->shapes, like,
+			     &b->block, e) != 0)
 		return in_block(t, s->pub.number, id, e);
 	b->segment = s->pub.number;
 	b->head = head->mv_data;

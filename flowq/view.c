@@ -16,6 +16,7 @@ view_init(struct view *v, struct source *src, struct err *err)
 	v->slots = calloc(src->n ? src->n : 1, sizeof(*v->slots));
 	if (!v->slots)
 		return err_set(err, "out of memory");
+	v->nslots = src->n;
 	v->eval = (struct eval){
 	    .arena = &v->arena, .err = err, .load = view_load, .ctx = v};
 	return 0;
@@ -24,7 +25,7 @@ view_init(struct view *v, struct source *src, struct err *err)
 void
 view_clear(struct view *v)
 {
-	for (size_t i = 0; v->slots && i < v->src->n; i++) {
+	for (size_t i = 0; i < v->nslots; i++) {
 		column_clear(&v->slots[i].own);
 		coded_clear(&v->slots[i].coded);
 	}

@@ -26,7 +26,8 @@ struct view_slot {
 struct view {
 	struct source *src; /* borrowed */
 	struct source_block block;
-	struct view_slot *slots; /* src->n of them */
+	struct view_slot *slots; /* one per field */
+	size_t nslots;
 	uint64_t block_tick, chunk_tick;
 	/* The selection: rows in any order, or NULL for all. */
 	const uint32_t *sel;
