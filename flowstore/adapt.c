@@ -83,17 +83,23 @@ route_clear(struct route *r)
 }
 
 int
-adapt_init(struct adapt *a, const char *host, struct err *e)
+adapt_init(struct adapt *a, struct err *e)
 {
-	*a = (struct adapt){.host = (char *)host};
+	*a = (struct adapt){0};
 	a->ids = malloc(BATCH_ROWS_MAX * sizeof(*a->ids));
 	a->times = malloc(BATCH_ROWS_MAX * sizeof(*a->times));
 	if (!a->ids || !a->times) {
 		adapt_clear(a);
 		return err_sys(e, "cannot start");
 	}
-	a->host_at[1] = host ? (uint32_t)strlen(host) : 0;
 	return 0;
+}
+
+void
+adapt_set_host(struct adapt *a, const char *host)
+{
+	a->host = (char *)(uintptr_t)host;
+	a->host_at[1] = host ? (uint32_t)strlen(host) : 0;
 }
 
 void

@@ -35,8 +35,10 @@ struct adapt {
 	char *host; /* borrowed; NULL for none */
 };
 
-int adapt_init(struct adapt *, const char *host, struct err *);
+int adapt_init(struct adapt *, struct err *);
 void adapt_clear(struct adapt *);
+/* Of views from now on: borrowed; NULL for none. */
+void adapt_set_host(struct adapt *, const char *host);
 
 /* B as ROUTE says, ids from FIRST_ID on. Valid until the next call or as long
  * as B. NULL when memory is out. */

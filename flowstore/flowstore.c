@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
@@ -24,7 +23,9 @@
 #include "common/table.h"
 #include "common/text.h"
 #include "flowstore/command.h"
+#include "flowstore/counts.h"
 #include "flowstore/quantity.h"
+#include "flowstore/serve.h"
 #include "flowstore/writer.h"
 
 enum {
@@ -41,6 +42,7 @@ enum {
 
 static const char usage[] =
     "usage: flowstore [-v] [--root DIR] [--host NAME] TABLE\n"
+    "       flowstore serve --accept PATH [-v] [--root DIR]\n"
     "       flowstore tables [--json]\n"
     "       flowstore info [--json] TABLE\n"
     "       flowstore create TABLE ...\n"
@@ -48,10 +50,12 @@ static const char usage[] =
     "\n"
     "Reads a record stream (from flowlog or flowdecode) on stdin and appends\n"
     "it to a table, which is made if it is missing.  What was read is\n"
-    "committed within a second.\n"
+    "committed within a second.  serve takes such streams on a Unix socket,\n"
+    "for the tables that flowlog names, each record once.\n"
     "\n"
     "  --root DIR           where tables are; without it $FLOW_ROOT, else\n"
     "                       /var/lib/flow or ~/.local/share/flow\n"
+    "  --accept PATH        of the socket\n"
     "  --host NAME          stored in each record as _host\n"
     "  --segment-size SIZE  begin a new file at this size (1G)\n"
     "  --segment-age AGE    or at this age (1d)\n"
@@ -70,6 +74,8 @@ struct flowstore {
 	struct record_reader *reader;
 	struct writer *writer;
 	struct stage stage;
+	const char *host;    /* NULL: none */
+	const char *accept;  /* path of a socket; NULL: stdin */
 	const char *metrics; /* where to serve them; NULL: nowhere */
 	bool verbose;
 };
@@ -147,42 +153,16 @@ static void
 report(void *ctx)
 {
 	const struct flowstore *f = ctx;
-	const struct writer_stats *s = writer_stats(f->writer);
 
-	log_line("records: stored %" PRIu64 ", duplicates %" PRIu64
-		 ", dropped %" PRIu64 "; %" PRIu64 " blocks, %" PRIu64
-		 " pieces, %" PRIu64 " bytes in %" PRIu64 " commits",
-		 s->records, s->duplicates, s->dropped, s->blocks, s->pieces,
-		 s->bytes, s->commits);
+	counts_say(writer_stats(f->writer));
 }
 
 static void
 measure(void *ctx, struct metrics *m)
 {
 	const struct flowstore *f = ctx;
-	const struct writer_stats *s = writer_stats(f->writer);
-	const struct {
-		const char *name, *help;
-		uint64_t value;
-	} all[] = {
-	    {"flowstore_records_stored_total", "Records committed", s->records},
-	    {"flowstore_records_duplicate_total",
-	     "Records that had come before", s->duplicates},
-	    {"flowstore_records_dropped_total",
-	     "Records of too many shapes, or lost by a failure", s->dropped},
-	    {"flowstore_blocks_total", "Full or closed blocks", s->blocks},
-	    {"flowstore_pieces_total", "Small blocks", s->pieces},
-	    {"flowstore_bytes_total", "Bytes of blocks and pieces", s->bytes},
-	    {"flowstore_commits_total", "Commits", s->commits},
-	    {"flowstore_segments_total", "Segments begun", s->segments},
-	    {"flowstore_segments_removed_total",
-	     "Segments removed by retention or for room", s->removed},
-	};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		metrics_counter(m, all[i].name, all[i].help);
-		metrics_value(m, all[i].value);
-	}
+	counts_measure(writer_stats(f->writer), m);
 }
 
 /* A full disk is waited for: the signal that ends the wait kills. */
@@ -277,9 +257,28 @@ when_full(const char *text)
 	return false;
 }
 
+/* The words that are no options: TABLE, or serve. */
 static void
-parse_table(int argc, char **argv, struct writer_options *o)
+parse_words(int argc, char **argv, struct writer_options *o,
+	    const struct flowstore *f)
 {
+	if (optind < argc && strcmp(argv[optind], "serve") == 0) {
+		if (!f->accept)
+			cli_usage("flowstore", "serve where? flowstore serve "
+					       "--accept PATH");
+		if (f->host)
+			cli_usage("flowstore", "serve does not take --host: "
+					       "flowlog --host says it");
+		if (optind + 1 < argc)
+			cli_usage("flowstore",
+				  "'%s': flowlog --table says the table",
+				  argv[optind + 1]);
+		return;
+	}
+	if (f->accept)
+		cli_usage("flowstore",
+			  "--accept goes with serve: flowstore serve "
+			  "--accept PATH");
 	if (optind == argc)
 		cli_usage("flowstore", "which table? flowstore TABLE");
 	if (optind + 1 < argc)
@@ -294,9 +293,10 @@ parse_table(int argc, char **argv, struct writer_options *o)
 static void
 parse(int argc, char **argv, struct writer_options *o, struct flowstore *f)
 {
-	enum { ROOT = 256, HOST, SIZE, AGE, FREE, FULL, METRICS };
+	enum { ROOT = 256, ACCEPT, HOST, SIZE, AGE, FREE, FULL, METRICS };
 	static const struct option longs[] = {
 	    {"root", required_argument, NULL, ROOT},
+	    {"accept", required_argument, NULL, ACCEPT},
 	    {"host", required_argument, NULL, HOST},
 	    {"segment-size", required_argument, NULL, SIZE},
 	    {"segment-age", required_argument, NULL, AGE},
@@ -316,8 +316,11 @@ parse(int argc, char **argv, struct writer_options *o, struct flowstore *f)
 		case ROOT:
 			o->root = optarg;
 			break;
+		case ACCEPT:
+			f->accept = optarg;
+			break;
 		case HOST:
-			o->host = optarg;
+			f->host = optarg;
 			break;
 		case SIZE:
 			o->keep.segment_size = size(optarg);
@@ -345,7 +348,7 @@ parse(int argc, char **argv, struct writer_options *o, struct flowstore *f)
 			cli_bad_option("flowstore", argv);
 		}
 	}
-	parse_table(argc, argv, o);
+	parse_words(argc, argv, o, f);
 }
 
 static void
@@ -365,6 +368,38 @@ keep_memory(void)
 	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
 	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 #endif
+}
+
+/* stdin, to one table. */
+static int
+store(struct flowstore *f, const struct writer_options *o, struct err *err)
+{
+	int rc = -1;
+
+	f->writer = writer_new(o, err);
+	if (!f->writer)
+		return -1;
+	writer_set_host(f->writer, f->host);
+	if (new_reader(f, err) == 0)
+		rc = run(f, err);
+	if (f->verbose)
+		report(f);
+	clear(f);
+	return rc;
+}
+
+static int
+serve(const struct flowstore *f, const struct writer_options *o,
+      struct err *err)
+{
+	const struct serve_options so = {
+	    .path = f->accept,
+	    .metrics = f->metrics,
+	    .verbose = f->verbose,
+	    .writer = *o,
+	};
+
+	return serve_run(&so, err);
 }
 
 int
@@ -390,14 +425,7 @@ main(int argc, char **argv)
 	rc = table_root(o.root, root, sizeof(root), &err);
 	o.root = root;
 	if (rc == 0)
-		f.writer = writer_new(&o, &err);
-	if (f.writer && new_reader(&f, &err) == 0)
-		rc = run(&f, &err);
-	else
-		rc = -1;
-	if (f.writer && f.verbose)
-		report(&f);
-	clear(&f);
+		rc = f.accept ? serve(&f, &o, &err) : store(&f, &o, &err);
 	if (rc == 0)
 		return EXIT_DONE;
 	log_line("%s", err.text);

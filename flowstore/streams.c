@@ -23,6 +23,23 @@ find(struct streams *s, uint64_t id)
 	return NULL;
 }
 
+/* FNV-1a over the name, its NUL and the stream. */
+uint64_t
+streams_id(const char *logger, uint64_t stream)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	const uint64_t prime = UINT64_C(0x100000001b3);
+
+	if (!logger[0] || stream == 0)
+		return stream;
+	for (const char *p = logger; *p; p++)
+		h = (h ^ (unsigned char)*p) * prime;
+	h *= prime;
+	for (int shift = 0; shift < 64; shift += 8)
+		h = (h ^ (stream >> shift & 0xff)) * prime;
+	return h ? h : 1;
+}
+
 uint64_t
 streams_reached(struct streams *s, uint64_t id)
 {

@@ -29,6 +29,13 @@ struct streams {
 
 void streams_clear(struct streams *);
 
+/*
+ * What a stream is called in a table that several loggers write: each has
+ * batches of its own under the numbers of the stream that all read.  Without a
+ * name it is the stream itself, and 0, no stream, stays that.
+ */
+uint64_t streams_id(const char *logger, uint64_t stream);
+
 /* The highest number of a stream, 0 if it is not known. */
 uint64_t streams_reached(struct streams *, uint64_t id);
 /* -1: memory is out. */

@@ -42,6 +42,7 @@ struct open {
 /* A route of shapes and the open block it leads to. */
 struct way {
 	struct route route;
+	bool hosted;	   /* whether it adds a _host */
 	struct open *open; /* NULL where the route leads nowhere */
 };
 
@@ -350,7 +351,8 @@ add_way(struct writer *w, const struct shape *s, struct err *e)
 	w->ways = p;
 	way = &p[w->nways];
 	way->open = NULL;
-	if (route_init(&way->route, s, w->shapes, w->opt->host, e) != 0)
+	way->hosted = w->adapt.host != NULL;
+	if (route_init(&way->route, s, w->shapes, w->adapt.host, e) != 0)
 		return NULL;
 	if (way->route.to) {
 		way->open = find_open(w, way->route.to);
@@ -367,13 +369,20 @@ add_way(struct writer *w, const struct shape *s, struct err *e)
 	return way;
 }
 
+static bool
+is_way(const struct writer *w, size_t i, const struct shape *s)
+{
+	return w->ways[i].route.from == s &&
+	       w->ways[i].hosted == (w->adapt.host != NULL);
+}
+
 static struct way *
 find_way(struct writer *w, const struct shape *s, struct err *e)
 {
-	if (w->last < w->nways && w->ways[w->last].route.from == s)
+	if (w->last < w->nways && is_way(w, w->last, s))
 		return &w->ways[w->last];
 	for (size_t i = 0; i < w->nways; i++)
-		if (w->ways[i].route.from == s) {
+		if (is_way(w, i, s)) {
 			w->last = i;
 			return &w->ways[i];
 		}
@@ -490,6 +499,12 @@ keep(struct writer *w, int r)
 	return -1;
 }
 
+void
+writer_set_host(struct writer *w, const char *host)
+{
+	adapt_set_host(&w->adapt, host);
+}
+
 int
 writer_add(struct writer *w, const struct batch *b, struct err *e)
 {
@@ -522,6 +537,26 @@ writer_tick(struct writer *w, struct err *e)
 	if (rc == 0)
 		go_on(w);
 	return keep(w, rc) < 0 ? -1 : 0;
+}
+
+int
+writer_commit(struct writer *w, struct err *e)
+{
+	if (w->failed)
+		return err_set(e, "the writer has failed before");
+	return w->since == 0 ? 0 : keep(w, commit(w, e));
+}
+
+bool
+writer_waits(const struct writer *w)
+{
+	return w->since != 0;
+}
+
+uint64_t
+writer_reached(struct writer *w, uint64_t stream)
+{
+	return streams_reached(&w->ledger.streams, stream);
 }
 
 bool
@@ -566,7 +601,7 @@ set_up(struct writer *w, struct err *e)
 	w->shapes = shapes_new(SHAPES_MAX);
 	if (!w->encoder || !w->shapes)
 		return no_memory(e);
-	return adapt_init(&w->adapt, o->host, e);
+	return adapt_init(&w->adapt, e);
 }
 
 struct writer *

@@ -30,7 +30,6 @@ struct writer;
 
 struct writer_options {
 	const char *root, *table;
-	const char *host; /* NULL for none */
 	struct keeper_options keep;
 };
 
@@ -52,6 +51,10 @@ struct writer *writer_new(const struct writer_options *, struct err *);
 /* What is not committed is lost. */
 void writer_free(struct writer *);
 
+/* The _host of records given from now on, borrowed; NULL, as at first, for none
+ * but what they have. */
+void writer_set_host(struct writer *, const char *host);
+
 /* Takes a batch; it may be forgotten afterwards. */
 int writer_add(struct writer *, const struct batch *, struct err *);
 
@@ -61,6 +64,12 @@ void writer_forget_shapes(struct writer *);
 /* Commits if it is time to: something has waited long or much waits.  Looks
  * after the table now and then. */
 int writer_tick(struct writer *, struct err *);
+/* Commits all that was given, now. */
+int writer_commit(struct writer *, struct err *);
+/* Whether anything that was given is not committed. */
+bool writer_waits(const struct writer *);
+/* The highest number of a stream that was given, committed or not. */
+uint64_t writer_reached(struct writer *, uint64_t stream);
 /* Whether to give no more batches until a later tick says otherwise, for want
  * of room on the disk. */
 bool writer_holds(const struct writer *);
