@@ -148,9 +148,11 @@ static int
 stats_again(struct sink *sink, struct err *err)
 {
 	struct stats *s = (struct stats *)sink;
+	/* clang 14 does not switch over an atomic enum */
+	enum toplist_phase phase = s->top.phase;
 	int rc;
 
-	switch (s->top.phase) {
+	switch (phase) {
 	case TOPLIST_WATCH:
 		if (!s->top_due)
 			return 0;
