@@ -53,8 +53,10 @@ distance(const char *a, size_t n, const char *b, size_t max)
 void
 nearest_init(struct nearest *n, const char *name, size_t len)
 {
-	*n = (struct nearest){
-	    .name = name, .len = len, .edits = len / 3 + 2, .start = START_MIN};
+	*n = (struct nearest){.name = name,
+			      .len = len,
+			      .edits = (len < 3 ? 1 : len / 3) + 1,
+			      .start = START_MIN};
 }
 
 void

@@ -12,18 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/log.h"
 #include "common/table.h"
+#include "flowq/console.h"
 #include "flowq/output.h"
 #include "flowq/session.h"
 
 static const char usage[] =
     "usage: flowq [-q] [--root DIR] [--format FORMAT] [--footer] [--utc] "
-    "QUERY\n"
+    "[QUERY]\n"
     "\n"
-    "Asks the tables that flowstore keeps.  QUERY is commands joined by |:\n"
+    "Asks the tables that flowstore keeps.  Without QUERY a terminal gets a\n"
+    "console, and else queries are read from standard input.  QUERY is\n"
+    "commands joined by |:\n"
     "\n"
     "  table [from=T] [to=T] [duration=D] [order=asc] [offset=N] [limit=N]\n"
     "        NAME, ...\n"
@@ -135,9 +139,8 @@ main(int argc, char **argv)
 
 	log_init("flowq");
 	parse_options(argc, argv, &set);
-	if (argc - optind != 1)
-		cli_usage("flowq",
-			  argc == optind ? "no query" : "one query, in quotes");
+	if (argc - optind > 1)
+		cli_usage("flowq", "one query, in quotes");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	tzset();
@@ -146,5 +149,9 @@ main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	set.site.root = root;
-	return session_ask(&set, argv[optind], strlen(argv[optind]));
+	if (optind < argc)
+		return session_ask(&set, argv[optind], strlen(argv[optind]));
+	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)
+		   ? console_run(&set)
+		   : console_script(&set, STDIN_FILENO);
 }

@@ -383,18 +383,24 @@ plan_branch(struct plan *p, const struct query *q, const struct writer *writer,
 }
 
 int
-plan_make(struct plan *p, const struct query *q, struct output *out,
-	  const struct writer *writer)
+plan_begin(struct plan *p, const struct query *q)
 {
-	const struct columns *cols;
-
 	p->tail = &p->first;
 	p->binder.arena = p->arena;
 	p->binder.err = p->lexer->err;
 	p->binder.now = p->lexer->now;
 	p->binder.field = resolve;
 	p->binder.ctx = p;
-	if (plan_commands(p, q))
+	return plan_commands(p, q);
+}
+
+int
+plan_make(struct plan *p, const struct query *q, struct output *out,
+	  const struct writer *writer)
+{
+	const struct columns *cols;
+
+	if (plan_begin(p, q))
 		return -1;
 	cols = plan_columns(p);
 	if (!cols)

@@ -66,6 +66,8 @@ struct plan {
  * plan makes is freed by plan_clear, also then. */
 int plan_make(struct plan *, const struct query *, struct output *,
 	      const struct writer *);
+/* The same, up to the columns that rows would have. */
+int plan_begin(struct plan *, const struct query *);
 void plan_clear(struct plan *);
 
 /* The columns that the last stage writes. */

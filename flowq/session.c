@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -231,10 +232,52 @@ session_ask(const struct settings *set, const char *text, size_t len)
 	int rc;
 
 	interrupt_catch();
+	if (set->console)
+		interrupt_keep();
 	rc = run_query(&r);
 	plan_clear(&r.plan);
 	output_free(r.out);
 	screen_free(r.screen);
 	arena_free(&r.arena);
 	return rc;
+}
+
+/* The columns of a query of which only the first COMMANDS count. */
+static int
+list_columns(const struct settings *set, const char *text, size_t len,
+	     bool source_only, char ***names, size_t *n)
+{
+	struct run r = {.set = set, .text = text, .len = len};
+	int rc = -1;
+
+	lexer_init(&r.lexer, text, len, &r.arena, &r.err);
+	r.lexer.now = now_us();
+	r.plan.arena = &r.arena;
+	r.plan.lexer = &r.lexer;
+	r.plan.site = &set->site;
+	if (query_parse(&r.lexer, &r.query) == 0 && r.query.commands) {
+		if (source_only)
+			r.query.commands->next = NULL;
+		rc = plan_begin(&r.plan, &r.query);
+	}
+	*n = 0;
+	*names = rc ? NULL : calloc(r.plan.ncols + 1, sizeof(**names));
+	for (size_t i = 0; *names && i < r.plan.ncols; i++) {
+		(*names)[*n] = strdup(r.plan.cols[i].name);
+		*n += (*names)[*n] != NULL;
+	}
+	plan_clear(&r.plan);
+	arena_free(&r.arena);
+	return *names ? 0 : -1;
+}
+
+void
+session_columns(const struct settings *set, const char *text, size_t len,
+		char ***names, size_t *n)
+{
+	const char *bar = memchr(text, '|', len);
+
+	if (list_columns(set, text, len, false, names, n))
+		list_columns(set, text, bar ? (size_t)(bar - text) : len, true,
+			     names, n);
 }

@@ -19,6 +19,7 @@ struct settings {
 	bool units;    /* in tables */
 	bool no_pager; /* though stdout is a terminal */
 	bool profile;  /* what was read and how long it took, on stderr */
+	bool console;  /* Ctrl-C ends queries only */
 };
 
 /* What ends a program that Ctrl-C has ended. */
@@ -26,5 +27,10 @@ enum { EXIT_INTERRUPTED = 130 };
 
 /* The exit code. */
 int session_ask(const struct settings *, const char *text, size_t len);
+
+/* The fields that rows have behind the query TEXT, or behind its source if it
+ * is no whole query; freed one by one, as is the list. */
+void session_columns(const struct settings *, const char *text, size_t len,
+		     char ***names, size_t *n);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
 #include <string.h>
 
+#include "common/nearest.h"
 #include "flowq/plan.h"
 
 struct stats_arg {
@@ -14,6 +16,25 @@ struct stats_args {
 	size_t naggs, nkeys;
 	struct stats_arg *aggs, *keys;
 };
+
+static int
+no_aggregate(struct lexer *l, const struct stats_arg *s)
+{
+	char names[ERR_MAX], hint[NEAREST_HINT], *rest = NULL;
+	struct nearest near;
+
+	snprintf(names, sizeof names, "%s", aggregate_names());
+	nearest_init(&near, s->name, strlen(s->name));
+	for (char *n = strtok_r(names, ", ", &rest); n;
+	     n = strtok_r(NULL, ", ", &rest))
+		nearest_try(&near, n);
+	if (*nearest_hint(&near, hint, sizeof hint))
+		return lexer_fail(l, s->pos, "there is no aggregate %.*s%s",
+				  NEAREST_MAX, s->name, hint);
+	return lexer_fail(l, s->pos,
+			  "there is no aggregate %.*s (there are %s)",
+			  NEAREST_MAX, s->name, aggregate_names());
+}
 
 /* "count" | NAME "(" [expr] ")" ["as" NAME] */
 static int
@@ -33,9 +54,7 @@ parse_aggregate(struct lexer *l, struct stats_args *a)
 		return -1;
 	s->name = s->expr->name;
 	if (!aggregate_exists(s->name))
-		return lexer_fail(l, s->pos,
-				  "there is no aggregate %s (there are %s)",
-				  s->name, aggregate_names());
+		return no_aggregate(l, s);
 	if (s->expr->op == EXPR_FIELD) {
 		if (strcmp(s->name, "count") != 0)
 			return lexer_expected(l, "(");
