@@ -18,7 +18,6 @@
  * program writes tables.
  */
 
-extern char **environ;
 
 enum { PATH_ROOM = 4096 };
 

@@ -180,7 +180,8 @@ def test_drop(root):
     status, out, err = command(root, "drop", "--yes", "l")
     assert status == 1 and "link" in err, err
     s = Store(root, table="c")
-    until(lambda: "writes to" in command(root, "drop", "-y", "c")[2])
+    s.write(part(10))
+    until(lambda: len(rows(root, "c")) == 20)  # it has the table by then
     status, out, err = command(root, "drop", "-y", "c")
     assert "process %d" % s.p.pid in err, err
     s.kill()
