@@ -555,22 +555,24 @@ init(struct flowdecode *f, struct err *e)
 static int
 run(struct flowdecode *f, struct err *e)
 {
-	struct stage stage = {.ctx = f,
-			      .object = on_object,
-			      .tick = on_tick,
-			      .tick_ms = TICK_MS,
-			      .report = report,
-			      .metrics = f->metrics,
-			      .measure = measure,
-			      .start = on_start,
-			      .stop = on_stop,
-			      .linger = on_end,
-			      .from = f->from,
-			      .hello = {.role = LINK_DATAGRAMS},
-			      .joined = on_joined};
+	/* it outlives the call as F does, which points to it */
+	static struct stage stage;
 	struct err at_end;
 	int rc;
 
+	stage = (struct stage){.ctx = f,
+			       .object = on_object,
+			       .tick = on_tick,
+			       .tick_ms = TICK_MS,
+			       .report = report,
+			       .metrics = f->metrics,
+			       .measure = measure,
+			       .start = on_start,
+			       .stop = on_stop,
+			       .linger = on_end,
+			       .from = f->from,
+			       .hello = {.role = LINK_DATAGRAMS},
+			       .joined = on_joined};
 	if (f->stats && report_json(f->decoder, f->output, f->stats, e) != 0)
 		return -1;
 	f->stage = &stage;

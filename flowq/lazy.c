@@ -307,9 +307,10 @@ evaluate(struct view *v, const struct node *nd, const uint32_t *sel, uint32_t n,
 
 int
 lazy_column(struct lazy *l, struct lazy_block *b, size_t col,
-	    const uint32_t *sel, uint32_t n, struct column *c,
-	    const struct column **out)
+	    struct lazy_rows rows, struct column *c, const struct column **out)
 {
+	const uint32_t *sel = rows.sel;
+	uint32_t n = rows.n;
 	const struct node *nd = l->nodes[col];
 	enum col_type type;
 

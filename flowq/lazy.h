@@ -43,11 +43,16 @@ void lazy_close(struct lazy *, struct lazy_block *);
 /* As a source's. */
 enum col_type lazy_peek(const struct lazy *, size_t block, size_t col,
 			const struct column_stat **);
-/* Rows SEL[0] to SEL[n - 1] of the block, in any order and as often as one
- * likes; NULL: the first N.  *out is borrowed until the close, or C. */
+/* Rows of a block: sel[0] to sel[n - 1], in any order and as often as one
+ * likes; NULL: the first n. */
+struct lazy_rows {
+	const uint32_t *sel;
+	uint32_t n;
+};
+
+/* A column of those rows.  *out is borrowed until the close, or C. */
 int lazy_column(struct lazy *, struct lazy_block *, size_t col,
-		const uint32_t *sel, uint32_t n, struct column *c,
-		const struct column **out);
+		struct lazy_rows, struct column *c, const struct column **out);
 
 /* Rows SEL[0] to SEL[n - 1] of a column in C; UINT32_MAX: null. */
 int column_gather(struct column *c, enum col_type, const struct column *from,

@@ -108,7 +108,7 @@ grow(struct output *o, struct err *err)
 
 	if (c->n < c->cap)
 		return 0;
-	p = realloc(c->values, cap * o->cols->n * sizeof(*c->values));
+	p = realloc(c->values, cap * (o->cols->n + 1) * sizeof(*c->values));
 	if (!p)
 		return oom(err);
 	c->values = p;

@@ -20,8 +20,6 @@
 #include "flowq/glyph.h"
 #include "flowq/interrupt.h"
 
-extern char **environ;
-
 enum {
 	HOLD_MS = 700,
 	WAIT_MS = 200,

@@ -18,7 +18,6 @@
  * program writes tables.
  */
 
-
 enum { PATH_ROOM = 4096 };
 
 struct import {

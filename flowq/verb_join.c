@@ -289,8 +289,8 @@ j_column(struct source *s, struct source_block *b, size_t field,
 	enum col_type type;
 
 	if (field < j->outer.n)
-		return lazy_column(&j->outer, p->block, field, p->outer, p->n,
-				   c, out);
+		return lazy_column(&j->outer, p->block, field,
+				   (struct lazy_rows){p->outer, p->n}, c, out);
 	k = j->inner_cols[field - j->outer.n];
 	type = expr_col_type(j->inner.cols->types[k]);
 	*out = NULL;

@@ -159,8 +159,9 @@ u_column(struct source *s, struct source_block *b, size_t field,
 
 	*out = NULL;
 	if (col >= 0)
-		return lazy_column(&u->side[side], lb, (size_t)col,
-				   lb->view.sel, lb->view.nsel, c, out);
+		return lazy_column(
+		    &u->side[side], lb, (size_t)col,
+		    (struct lazy_rows){lb->view.sel, lb->view.nsel}, c, out);
 	if ((int)field == s->time_field) {
 		column_clear(c);
 		if (column_set_constant(c, COL_TIME, &u->time[side], err))
