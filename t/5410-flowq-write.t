@@ -76,7 +76,8 @@ def test_not_written(root):
     """what cannot be written is an error that names the file"""
     fr.store(str(root), "t", [{"_time": DAY + i, "n": i} for i in range(9000)])
     refused(root, f"table t | outputcsv {root}/no/such", f"{root}/no/such")
-    refused(root, "table t | outputcsv /dev/full", "/dev/full")
+    if stat.S_ISCHR(os.stat("/dev/full").st_mode):
+        refused(root, "table t | outputcsv /dev/full", "/dev/full")
     refused(root, f"table t | outputcsv {root}/f nosuch", "has a field nosuch", 2)
     refused(root, "table t | outputcsv", "expected the path of a file", 2)
     # explain writes nothing
