@@ -195,8 +195,7 @@ static void
 add_tables(struct complete *c, struct list *l)
 {
 	static const char *const options[] = {
-	    "from=",   "to=",	 "duration=", "order=",
-	    "offset=", "limit=", "window=",   NULL};
+	    "from=", "to=", "duration=", "order=", "offset=", "limit=", NULL};
 	struct err err;
 	char **names;
 	size_t n;

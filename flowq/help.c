@@ -19,8 +19,7 @@ static const struct topic {
      "absent.  Options: from= and to= (20261101, 2026-11-01T15:30, now-1h; to "
      "is\n"
      "not included), duration=10m (s m h d w mon) back from now, order=asc,\n"
-     "offset=N, limit=N, window=10s (rows that arrive from now on, for that "
-     "long).",
+     "offset=N, limit=N.",
      "table duration=1mon netflows | stats count"},
     {"csvfile", "csvfile [header=f] [sep=C] PATH",
      "The rows of a CSV file; - is standard input.  A field has the narrowest\n"
