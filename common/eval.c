@@ -97,8 +97,7 @@ expr_type_unify(enum expr_type a, enum expr_type b)
  * Vectors.
  */
 
-int
-eval_oom(struct eval *e)
+int(eval_oom)(struct eval *e)
 {
 	return err_set(e->err, "out of memory");
 }

@@ -137,6 +137,9 @@ uint8_t *call_nulls(struct call *);
 
 /* Memory is out, -1. */
 int eval_oom(struct eval *);
+#ifdef __clang_analyzer__ /* see err.h */
+#define eval_oom(v) err_returns(eval_oom(v))
+#endif
 /* Always NULL: points at the expression. */
 struct node *bind_fail(struct binder *, const struct expr *, const char *fmt,
 		       ...) __attribute__((format(printf, 3, 4)));

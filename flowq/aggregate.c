@@ -98,9 +98,8 @@ static struct node *
 choose_any(struct binder *b, enum kind kind, struct node *arg, struct agg *a)
 {
 	/* Booleans are of one byte. */
-	if (arg->type == TYPE_BOOL && kind != AGG_FIRST && kind != AGG_LAST)
-		arg = node_cast(b, arg, TYPE_STRING);
-	else if (arg->type == TYPE_BYTES && kind == AGG_VALUES)
+	if ((arg->type == TYPE_BOOL && kind != AGG_FIRST && kind != AGG_LAST) ||
+	    (arg->type == TYPE_BYTES && kind == AGG_VALUES))
 		arg = node_cast(b, arg, TYPE_STRING);
 	if (!arg)
 		return NULL;

@@ -22,33 +22,37 @@
 
 struct console {
 	struct settings set;
-	char *text; /* of the query so far */
-	size_t len, cap;
 	bool done;
 	bool seen; /* some query came */
 };
 
+/* The lines of a query so far. */
+struct lines {
+	char *text;
+	size_t len, cap;
+};
+
 static int
-add(struct console *c, const char *p, size_t len)
+add(struct lines *l, const char *p, size_t len)
 {
-	if (c->len + len > SCRIPT_QUERY_MAX) {
+	if (l->len + len > SCRIPT_QUERY_MAX) {
 		log_line("a query of more than %d MiB", SCRIPT_QUERY_MAX >> 20);
 		return -1;
 	}
-	if (c->len + len + 1 > c->cap) {
-		size_t cap = 2 * (c->len + len) + 256;
-		char *more = realloc(c->text, cap);
+	if (l->len + len + 1 > l->cap) {
+		size_t cap = 2 * (l->len + len) + 256;
+		char *more = realloc(l->text, cap);
 
 		if (!more) {
 			log_line("out of memory");
 			return -1;
 		}
-		c->text = more;
-		c->cap = cap;
+		l->text = more;
+		l->cap = cap;
 	}
-	memcpy(c->text + c->len, p, len);
-	c->len += len;
-	c->text[c->len] = 0;
+	memcpy(l->text + l->len, p, len);
+	l->len += len;
+	l->text[l->len] = 0;
 	return 0;
 }
 
@@ -188,6 +192,7 @@ int
 console_run(const struct settings *set)
 {
 	struct console c = {.set = *set};
+	struct lines l = {0};
 	struct complete *complete = complete_new(&c.set);
 	const char *line;
 
@@ -197,40 +202,40 @@ console_run(const struct settings *set)
 	printf("flowq %s: a query, help, or \\q\n", FLOW_VERSION);
 	while (!c.done) {
 		enum editor_result got =
-		    editor_line(c.len ? "    -> " : "flowq> ", &line);
+		    editor_line(l.len ? "    -> " : "flowq> ", &line);
 
 		if (got == EDITOR_END) {
 			printf("\n");
 			break;
 		}
 		/* Ctrl-C, or an empty line, gives up what was begun. */
-		if (got == EDITOR_INTERRUPT || (c.len && !*line)) {
-			if (got != EDITOR_INTERRUPT && c.len)
-				answer(&c, c.text, c.len);
-			c.len = 0;
+		if (got == EDITOR_INTERRUPT || (l.len && !*line)) {
+			if (got != EDITOR_INTERRUPT && l.len)
+				answer(&c, l.text, l.len);
+			l.len = 0;
 			continue;
 		}
-		if (add(&c, line, strlen(line)) || add(&c, "\n", 1)) {
-			c.len = 0;
+		if (add(&l, line, strlen(line)) || add(&l, "\n", 1)) {
+			l.len = 0;
 			continue;
 		}
-		complete_before(complete, c.text, c.len);
-		if (*c.text != '\\' && script_open(c.text, c.len))
+		complete_before(complete, l.text, l.len);
+		if (*l.text != '\\' && script_open(l.text, l.len))
 			continue;
-		if (!script_empty(c.text, c.len)) {
-			char *one = script_one_line(c.text, c.len);
+		if (!script_empty(l.text, l.len)) {
+			char *one = script_one_line(l.text, l.len);
 
 			if (one && strncmp(one, "\\q", 2) != 0)
 				editor_remember(one);
 			free(one);
 		}
-		answer(&c, c.text, c.len);
-		c.len = 0;
+		answer(&c, l.text, l.len);
+		l.len = 0;
 		complete_before(complete, "", 0);
 	}
 	editor_close();
 	complete_free(complete);
-	free(c.text);
+	free(l.text);
 	return EXIT_DONE;
 }
 
@@ -240,11 +245,11 @@ console_run(const struct settings *set)
 
 /* Answers what there is of a query. */
 static int
-finish(struct console *c)
+finish(struct console *c, struct lines *l)
 {
-	int rc = c->len ? answer(c, c->text, c->len) : EXIT_DONE;
+	int rc = l->len ? answer(c, l->text, l->len) : EXIT_DONE;
 
-	c->len = 0;
+	l->len = 0;
 	return rc;
 }
 
@@ -252,6 +257,7 @@ int
 console_script(const struct settings *set, int fd)
 {
 	struct console c = {.set = *set};
+	struct lines l = {0};
 	FILE *f = fdopen(fd, "r");
 	char *line = NULL;
 	size_t cap = 0;
@@ -263,21 +269,21 @@ console_script(const struct settings *set, int fd)
 	while (rc == EXIT_DONE && !c.done &&
 	       (n = getline(&line, &cap, f)) > 0) {
 		/* What was whole may still go on. */
-		if (c.len && !script_open(c.text, c.len) &&
+		if (l.len && !script_open(l.text, l.len) &&
 		    !script_continues(line, (size_t)n) &&
 		    !script_empty(line, (size_t)n))
-			rc = finish(&c);
-		if (rc == EXIT_DONE && add(&c, line, (size_t)n))
+			rc = finish(&c, &l);
+		if (rc == EXIT_DONE && add(&l, line, (size_t)n))
 			rc = EXIT_FAILED;
 	}
 	if (rc == EXIT_DONE && !c.done)
-		rc = finish(&c);
+		rc = finish(&c, &l);
 	if (rc == EXIT_DONE && !c.seen) {
 		log_line("no query (see flowq --help)");
 		rc = EXIT_USAGE;
 	}
 	free(line);
-	free(c.text);
+	free(l.text);
 	fclose(f);
 	return rc;
 }

@@ -88,7 +88,7 @@ complete(const char *text, int start, int end)
 	free_words();
 	words = editor.words(editor.ctx, rl_line_buffer, (size_t)start,
 			     (size_t)end, &append);
-	rl_completion_append_character = append;
+	rl_completion_append_character = (unsigned char)append;
 	if (!words)
 		return NULL; /* files */
 	rl_attempted_completion_over = 1;

@@ -46,7 +46,7 @@ void toplist_clear(struct toplist *);
  * Whether it is worth while to begin: T is what one thread has grouped of TAKEN
  * rows, which were one part in PARTS of all.
  */
-bool toplist_promises(const struct toplist *, const struct group_table *t,
+bool toplist_promises(const struct toplist *t, const struct group_table *g,
 		      uint64_t taken, double parts);
 
 /* Adds N rows. */
@@ -66,6 +66,6 @@ uint8_t toplist_mask(const struct toplist *, const uint64_t *hash, uint32_t n,
  * wanted are there; 0 if others have to be picked, which was done; -1 if these
  * would be too many.
  */
-int toplist_check(struct toplist *, const struct group_table *t);
+int toplist_check(struct toplist *t, const struct group_table *g);
 
 #endif

@@ -119,13 +119,11 @@ file_end(struct target *t, struct err *err)
 		rc = err_sys(err, "writing %s", t->name);
 	if (rc || !f->part)
 		return rc;
-	if (f->overwrite)
-		rc = rename(f->part, t->name);
-	else if (link(f->part, t->name) == 0)
+	if (!f->overwrite && link(f->part, t->name) == 0)
 		rc = unlink(f->part);
-	else if (errno == EEXIST)
+	else if (!f->overwrite && errno == EEXIST)
 		return exists(t->name, err);
-	else /* a file system without links */
+	else /* wanted so, or a file system without links */
 		rc = rename(f->part, t->name);
 	if (rc)
 		return err_sys(err, "cannot write %s", t->name);
