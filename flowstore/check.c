@@ -31,8 +31,9 @@ struct check {
 	const char *name;
 	char dir[PATH_MAX];
 	bool repair;
-	int lock;     /* when repairing */
-	bool written; /* another process writes the newest segment */
+	int lock;	   /* when repairing */
+	bool written;	   /* another process writes the newest segment */
+	struct err writer; /* which, when repairing */
 	/* the segment at hand */
 	char file[SEGMENT_NAME_MAX];
 	bool newest;
@@ -290,10 +291,8 @@ check_one(struct check *c, const uint32_t *numbers, size_t n, size_t i)
 	else if (unread)
 		problem(c, "%s", why.text);
 	if (c->repair && c->newest && c->written)
-		log_line("table %s, %s: it is being written by process %ld; "
-			 "stop that first",
-			 c->name, c->file,
-			 (long)lock_holder(c->dir, LOCK_WRITER));
+		log_line("table %s, %s is not repaired: %s", c->name, c->file,
+			 c->writer.text);
 }
 
 static int
@@ -326,8 +325,6 @@ check_all(struct check *c, struct err *e)
 static int
 take_locks(struct check *c, struct err *e)
 {
-	struct err busy;
-
 	if (!c->repair) {
 		c->written = lock_holder(c->dir, LOCK_WRITER) != 0;
 		return 0;
@@ -335,7 +332,8 @@ take_locks(struct check *c, struct err *e)
 	c->lock = lock_take(c->dir, LOCK_UPKEEP, e);
 	if (c->lock < 0)
 		return -1;
-	c->written = lock_more(c->lock, c->dir, LOCK_WRITER, false, &busy) != 0;
+	c->written =
+	    lock_more(c->lock, c->dir, LOCK_WRITER, false, &c->writer) != 0;
 	return 0;
 }
 
