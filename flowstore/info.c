@@ -59,7 +59,7 @@ print_whole(const struct info *in, struct err *e)
 	    {"blocks", CELL_NUMBER},  {"segments", CELL_NUMBER},
 	    {"bytes", CELL_BYTES},    {"bytes_row", CELL_REAL},
 	    {"first", CELL_TIME},     {"last", CELL_TIME},
-	    {"retention", CELL_TEXT}, {"writer", CELL_NUMBER},
+	    {"retention", CELL_TEXT}, {"writer", CELL_ID},
 	    {"directory", CELL_TEXT},
 	};
 	const struct summary *s = &in->sum;
@@ -310,7 +310,7 @@ static int
 print_readers(const struct info *in, struct err *e)
 {
 	static const struct cell_name names[] = {
-	    {"reader", CELL_NUMBER},
+	    {"reader", CELL_ID},
 	    {"command", CELL_TEXT},
 	    {"commits_behind", CELL_NUMBER},
 	};

@@ -128,6 +128,9 @@ put(enum cell_type type, const struct cell *c, char **text, char **json)
 	case CELL_NUMBER:
 		grouped(t, c->number);
 		break;
+	case CELL_ID:
+		t[text_u64(t, c->number)] = 0;
+		break;
 	case CELL_BYTES:
 		listing_bytes(t, c->number);
 		break;

@@ -15,6 +15,7 @@
 enum cell_type {
 	CELL_TEXT,
 	CELL_NUMBER, /* in text 1,234,567 */
+	CELL_ID,     /* 1234567 in text, too */
 	CELL_BYTES,  /* in text 1.2M */
 	CELL_REAL,   /* one digit after the point */
 	CELL_TIME,   /* microseconds since 1970 */

@@ -3,6 +3,7 @@
 # flowstore tables, info, create, drop.
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -181,6 +182,8 @@ def test_drop(root):
     assert status == 1 and "link" in err, err
     s = Store(root, table="c")
     until(lambda: kinds(root, "c")["table"][0]["writer"] == s.p.pid)
+    # as it is given to kill(1)
+    assert re.search(rf"writer +{s.p.pid}\n", command(root, "info", "c")[1])
     status, out, err = command(root, "drop", "-y", "c")
     assert "process %d" % s.p.pid in err, err
     s.kill()
