@@ -415,6 +415,12 @@ read_block(struct table *t, struct segment *s, MDB_val *key, MDB_val *head,
 		return in_block(t, s->pub.number, id, e);
 	}
 	memcpy(&id, key->mv_data, sizeof(id));
+	/* a damaged branch may lead to the same blocks again */
+	if (like && id <= like->pub.first_id) {
+		err_set(e, "it comes after block %llu",
+			(unsigned long long)like->pub.first_id);
+		return in_block(t, s->pub.number, id, e);
+	}
 	if (block_parse_like(head->mv_data, head->mv_size, t->shapes, like,
 			     &b->block, e) != 0)
 		return in_block(t, s->pub.number, id, e);

@@ -321,7 +321,8 @@ drop(struct salvage *s, size_t i)
 		(--s->n - i) * sizeof(*s->blocks));
 }
 
-/* Of the older snapshot whole blocks only, that are not there already. */
+/* Of the older snapshot whole blocks only, that are not there already; of the
+ * newest what a damaged branch leads to again is dropped. */
 static void
 drop_known(struct gather *g)
 {
@@ -329,8 +330,12 @@ drop_known(struct gather *g)
 
 	for (size_t i = g->first; i < s->n;) {
 		struct salvage_block *b = &s->blocks[i];
+		bool known = is_known(s, b, i);
 
-		if (b->lost || b->bad || is_known(s, b, i))
+		if (known && !g->quiet)
+			tell(s, "block %llu: it is there again",
+			     (unsigned long long)b->in->pub.first_id);
+		if (known || (g->older && (b->lost || b->bad)))
 			drop(s, i);
 		else
 			i++;
@@ -349,7 +354,7 @@ gather(struct salvage *s, uint64_t txn, bool older)
 	sort(&g.filters);
 	for (size_t i = g.first; r == 0 && i < s->n; i++)
 		r = find_body(&g, &s->blocks[i]);
-	if (r == 0 && older)
+	if (r == 0)
 		drop_known(&g);
 	if (s->ledger.table != 0 && s->ledger.next_id != 0)
 		s->has_ledger = true;
