@@ -360,7 +360,41 @@ exporters_each(const struct exporters *es,
 		f(ctx, x);
 }
 
-/* Two late ones in a row that follow each other are a new count. */
+/* Of the gaps N units from FROM on. */
+static void
+gap_add(struct sequence *s, uint32_t from, uint32_t n)
+{
+	s->gaps[s->gap] = (struct gap){from, n};
+	s->gap = (uint8_t)((s->gap + 1) % SEQUENCE_GAPS);
+}
+
+/* Late ones are missing no more.  False if they were not. */
+static bool
+gap_fill(struct exporter *x, uint32_t number, uint32_t units)
+{
+	struct sequence *s = &x->sequence;
+
+	for (int i = 0; i < SEQUENCE_GAPS; i++) {
+		struct gap *g = &s->gaps[i];
+		uint32_t before = number - g->from, rest = g->n - before;
+
+		if (before >= g->n)
+			continue;
+		if (units > rest)
+			units = rest;
+		g->n = before;
+		if (rest > units)
+			gap_add(s, number + units, rest - units);
+		x->ledger.n[LEDGER_MISSING] -= units;
+		x->ledger.n[LEDGER_REORDERED]++;
+		s->late_known = false;
+		return true;
+	}
+	return false;
+}
+
+/* One that was here already; but two in a row that follow each other are a new
+ * count. */
 static void
 sequence_back(struct exporter *x, uint32_t number, uint32_t units, int32_t step)
 {
@@ -372,9 +406,6 @@ sequence_back(struct exporter *x, uint32_t number, uint32_t units, int32_t step)
 		return;
 	}
 	x->ledger.n[LEDGER_REORDERED]++;
-	/* it was counted as missing when the one after it came */
-	if (x->ledger.n[LEDGER_MISSING] >= units)
-		x->ledger.n[LEDGER_MISSING] -= units;
 	s->late = number + units;
 	s->late_known = true;
 }
@@ -385,15 +416,21 @@ exporter_sequence(struct exporter *x, uint32_t number, uint32_t units)
 	struct sequence *s = &x->sequence;
 	int32_t step = (int32_t)(number - s->next);
 
+	if (gap_fill(x, number, units))
+		return;
 	if (s->known && step < 0) {
 		sequence_back(x, number, units, step);
 		return;
 	}
 	if (s->known && step > STEP_FORWARD) {
 		x->ledger.n[LEDGER_RESTARTS]++;
+		*s = (struct sequence){0};
 	} else if (s->known && step > 0) {
 		x->ledger.n[LEDGER_GAPS]++;
 		x->ledger.n[LEDGER_MISSING] += (uint32_t)step;
+		gap_add(s, s->next, (uint32_t)step);
 	}
-	*s = (struct sequence){.next = number + units, .known = true};
+	s->next = number + units;
+	s->known = true;
+	s->late_known = false;
 }

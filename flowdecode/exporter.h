@@ -31,10 +31,19 @@ struct exporter_key {
 	uint16_t port;	  /* 0: any */
 };
 
-/* Where the next sequence number is expected. */
+enum { SEQUENCE_GAPS = 8 };
+
+/*
+ * Where the next sequence number is expected, and the last gaps before it, so
+ * that one that comes late is told from one that comes twice.
+ */
 struct sequence {
 	uint32_t next, late;
 	bool known, late_known;
+	uint8_t gap; /* the oldest, next to be forgotten */
+	struct gap {
+		uint32_t from, n;
+	} gaps[SEQUENCE_GAPS];
 };
 
 struct exporter {

@@ -845,6 +845,48 @@ START_TEST(sequence_of_v9_counts_datagrams)
 }
 END_TEST
 
+/* Datagrams of one record each with these numbers; so much is missing. */
+static void
+check_sequence(const uint32_t *numbers, size_t n, uint64_t missing,
+	       uint64_t reordered)
+{
+	for (size_t i = 0; i < n; i++) {
+		begin_v5(&w, 1, numbers[i]);
+		put_v5(&w, 1, 2);
+		send_wire(&f, &w);
+	}
+	ck_assert_uint_eq(counted(&f, LEDGER_MISSING), missing);
+	ck_assert_uint_eq(counted(&f, LEDGER_REORDERED), reordered);
+	ck_assert_uint_eq(counted(&f, LEDGER_RESTARTS), 0);
+}
+
+#define SEQUENCE(missing, reordered, ...)                        \
+	check_sequence((const uint32_t[]){__VA_ARGS__},          \
+		       sizeof((const uint32_t[]){__VA_ARGS__}) / \
+			   sizeof(uint32_t),                     \
+		       missing, reordered)
+
+/* What comes twice does not make up for what is lost. */
+START_TEST(sequence_with_duplicates)
+{
+	SEQUENCE(2, 5, 10, 10, 11, 11, 13, 13, 15, 15, 16, 16);
+}
+END_TEST
+
+START_TEST(sequence_with_late_ones_in_a_row)
+{
+	SEQUENCE(0, 3, 10, 14, 11, 12, 13, 15);
+}
+END_TEST
+
+/* Each gap is filled once, in any order, across the wrap too. */
+START_TEST(sequence_with_gaps_filled_once)
+{
+	SEQUENCE(1, 6, 0xfffffffd, 2, 0xffffffff, 0xffffffff, 1, 0xfffffffe, 1,
+		 0xffffffff, 3);
+}
+END_TEST
+
 START_TEST(sequence_of_v5_counts_flows)
 {
 	static const uint32_t starts[] = {100, 102, 104, 110};
@@ -1001,6 +1043,9 @@ add_numbers(TCase *t)
 	tcase_add_test(t, sampling_in_the_record);
 	tcase_add_test(t, sampling_configured);
 	tcase_add_test(t, sequence_of_v9_counts_datagrams);
+	tcase_add_test(t, sequence_with_duplicates);
+	tcase_add_test(t, sequence_with_late_ones_in_a_row);
+	tcase_add_test(t, sequence_with_gaps_filled_once);
 	tcase_add_test(t, sequence_of_v5_counts_flows);
 	tcase_add_test(t, sequence_of_ipfix_counts_records);
 }
