@@ -363,6 +363,19 @@ take_varying(struct decoder *d, struct message *m, const struct plan *plan,
 	return 0;
 }
 
+/* The header of IPFIX has no uptime, but the exporter may have told when it
+ * began. */
+static void
+set_uptime(struct message *m)
+{
+	int64_t init_ms = m->exporter->init_ms;
+
+	if (m->version == 10 && init_ms)
+		m->clock.uptime =
+		    (uint32_t)((uint64_t)(m->clock.export_us / 1000) -
+			       (uint64_t)init_ms);
+}
+
 static int
 take_records(struct decoder *d, struct message *m, struct plan *plan,
 	     const struct run *run)
@@ -372,6 +385,7 @@ take_records(struct decoder *d, struct message *m, struct plan *plan,
 	m->records += run->n;
 	if (run->n == 0)
 		return 0;
+	set_uptime(m);
 	if (plan->made != piles_generation(d->piles) &&
 	    plan_make(d->plans, plan, d->piles, m->err) != 0)
 		return -1;
@@ -426,19 +440,6 @@ find_records(struct decoder *d, const struct plan *plan, struct reader *r)
 	return run;
 }
 
-/* The header of IPFIX has no uptime, but the exporter may have told when it
- * began. */
-static void
-set_uptime(struct message *m)
-{
-	int64_t init_ms = m->exporter->init_ms;
-
-	if (m->version == 10 && init_ms)
-		m->clock.uptime =
-		    (uint32_t)((uint64_t)(m->clock.export_us / 1000) -
-			       (uint64_t)init_ms);
-}
-
 /* Flags of plans. */
 static uint32_t
 learned(const struct exporter *x)
@@ -446,9 +447,12 @@ learned(const struct exporter *x)
 	return x->labels.flags | (x->init_ms ? PLAN_UPTIME : 0);
 }
 
+/* 0 is a clock that was not set. */
 static void
 learn_init(struct exporter *x, int64_t init_ms)
 {
+	if (init_ms == 0)
+		return;
 	x->changed |= x->init_ms != init_ms;
 	x->init_ms = init_ms;
 }
@@ -471,7 +475,6 @@ learn(struct decoder *d, struct message *m, const struct plan *plan,
 			    labels_learn(&m->exporter->labels, plan, run.base,
 					 run.cells, m->when);
 	}
-	set_uptime(m);
 	exporters_trim(d->exporters, m->exporter);
 }
 
@@ -576,7 +579,6 @@ take_held(struct decoder *d, const struct message *now, const struct held *h)
 	m.when = (struct when){h->time_us, true};
 	memcpy(dg.addr, now->dg->addr, sizeof(dg.addr));
 	stamp_message(d, &m, now->stamp.source_id);
-	set_uptime(&m);
 	return take_data(d, &m, h->id, reader_of(h->body, h->len));
 }
 
@@ -809,7 +811,6 @@ take_ipfix(struct decoder *d, struct message *m)
 		return refuse(d, m, LEDGER_BAD_HEADER);
 	if (meet(d, m, 10, domain) != 0)
 		return -1;
-	set_uptime(m);
 	if (length != m->dg->len)
 		count_bad(d, m, LEDGER_BAD_LENGTH, 1);
 	if (length < m->dg->len) {

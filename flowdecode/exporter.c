@@ -11,6 +11,7 @@ enum {
 	/* steps of a sequence number beyond these are a restart */
 	STEP_FORWARD = 1 << 24,
 	STEP_BACK = 1 << 14,
+	LATE_ROW = 3, /* so many in a row are one, too */
 };
 
 /* A list by last use. */
@@ -387,27 +388,29 @@ gap_fill(struct exporter *x, uint32_t number, uint32_t units)
 			gap_add(s, number + units, rest - units);
 		x->ledger.n[LEDGER_MISSING] -= units;
 		x->ledger.n[LEDGER_REORDERED]++;
-		s->late_known = false;
+		s->late_n = 0;
 		return true;
 	}
 	return false;
 }
 
-/* One that was here already; but two in a row that follow each other are a new
- * count. */
+/* One that was here already; but some in a row that follow each other are a
+ * new count. */
 static void
 sequence_back(struct exporter *x, uint32_t number, uint32_t units, int32_t step)
 {
 	struct sequence *s = &x->sequence;
 
-	if (step < -STEP_BACK || (s->late_known && number == s->late)) {
+	if (s->late_n > 0 && number != s->late)
+		s->late_n = 0;
+	s->late_n++;
+	if (step < -STEP_BACK || s->late_n == LATE_ROW) {
 		x->ledger.n[LEDGER_RESTARTS]++;
 		*s = (struct sequence){.next = number + units, .known = true};
 		return;
 	}
 	x->ledger.n[LEDGER_REORDERED]++;
 	s->late = number + units;
-	s->late_known = true;
 }
 
 void
@@ -432,5 +435,5 @@ exporter_sequence(struct exporter *x, uint32_t number, uint32_t units)
 	}
 	s->next = number + units;
 	s->known = true;
-	s->late_known = false;
+	s->late_n = 0;
 }

@@ -39,8 +39,9 @@ enum { SEQUENCE_GAPS = 8 };
  */
 struct sequence {
 	uint32_t next, late;
-	bool known, late_known;
-	uint8_t gap; /* the oldest, next to be forgotten */
+	bool known;
+	uint8_t late_n; /* in a row, of which each follows the other */
+	uint8_t gap;	/* the oldest, next to be forgotten */
 	struct gap {
 		uint32_t from, n;
 	} gaps[SEQUENCE_GAPS];

@@ -602,6 +602,27 @@ check_start(uint32_t row, int64_t want_us)
 	ck_assert_int_eq(value_of(&f, row, "start_time").i, want_us);
 }
 
+static void
+put_init_template(void)
+{
+	begin_set(&w, 3);
+	put(&w, 300, 2);
+	put(&w, 2, 2);
+	put(&w, 1, 2);
+	put(&w, 0x00950004, 4); /* observationDomainId */
+	put(&w, 0x00a00008, 4);
+	end_set(&w);
+}
+
+static void
+put_init(uint64_t init_ms)
+{
+	begin_set(&w, 300);
+	put(&w, 1, 4);
+	put(&w, init_ms, 8);
+	end_set(&w);
+}
+
 /* IPFIX exporters tell in options when their uptime began. */
 START_TEST(start_of_the_system_in_options)
 {
@@ -610,17 +631,8 @@ START_TEST(start_of_the_system_in_options)
 	begin_ipfix(&w, 1, 0);
 	TEMPLATE(&w, 256, {22, 4}, {21, 4});
 	put_data(256, 1, 8);
-	begin_set(&w, 3);
-	put(&w, 300, 2);
-	put(&w, 2, 2);
-	put(&w, 1, 2);
-	put(&w, 0x00950004, 4); /* observationDomainId */
-	put(&w, 0x00a00008, 4);
-	end_set(&w);
-	begin_set(&w, 300);
-	put(&w, 1, 4);
-	put(&w, init_ms, 8);
-	end_set(&w);
+	put_init_template();
+	put_init(init_ms);
 	/* wrapped once: a second before the export */
 	put_data(256, (5000000000 - 1000) % (1ull << 32) << 32 | 0, 8);
 	send_wire(&f, &w);
@@ -631,6 +643,27 @@ START_TEST(start_of_the_system_in_options)
 	put_data(256, (5000000000 + 500) % (1ull << 32) << 32 | 0, 8);
 	send_wire(&f, &w);
 	check_start(2, base_us + 500000);
+}
+END_TEST
+
+/* The options waited: what follows in the datagram that tells how to read them
+ * has the new start, too.  0 is none. */
+START_TEST(start_of_the_system_that_waited)
+{
+	uint64_t init_ms = (uint64_t)SECS * 1000 - 7000;
+
+	begin_ipfix(&w, 1, 0);
+	put_init(init_ms);
+	send_wire(&f, &w);
+	begin_ipfix(&w, 1, 1);
+	TEMPLATE(&w, 256, {22, 4});
+	put_init_template();
+	put_data(256, 2000, 4);
+	put_init(0);
+	put_data(256, 3000, 4);
+	send_wire(&f, &w);
+	check_start(0, base_us - 5000000);
+	check_start(1, base_us - 4000000);
 }
 END_TEST
 
@@ -1035,6 +1068,7 @@ add_numbers(TCase *t)
 	tcase_add_test(t, absolute_times);
 	tcase_add_test(t, times_that_are_worked_out);
 	tcase_add_test(t, start_of_the_system_in_options);
+	tcase_add_test(t, start_of_the_system_that_waited);
 	tcase_add_test(t, times_past_the_end_of_time);
 	tcase_add_test(t, sampling_is_announced_and_never_multiplied);
 	tcase_add_test(t, sampling_per_sampler);
