@@ -20,9 +20,12 @@ struct emit {
 	const struct columns *cols;
 	const struct writer *writer;
 	uint64_t skip, limit;
-	bool ordered; /* by time: sets have two more columns */
+	struct once *once; /* of dedup: sets have one more column, */
+	bool ordered;	   /* and two more if rows come by time */
+	size_t width;	   /* of sets */
 	enum expr_type *types;
 	const struct node *time_node, *id_node;
+	size_t bytes; /* of the result */
 	/* under lock */
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
@@ -44,7 +47,9 @@ emit_start(struct sink *sink, size_t threads, struct err *err)
 
 	e->nslots = AHEAD * threads;
 	e->slots = calloc(e->nslots, sizeof(*e->slots));
-	return e->slots ? 0 : oom(err);
+	if (!e->slots)
+		return oom(err);
+	return e->once ? once_start(e->once, e->src, threads, err) : 0;
 }
 
 /*
@@ -116,25 +121,37 @@ order_rows(const struct emit *e, struct view *v)
 	return 0;
 }
 
-static struct rowset *
-take_rows(const struct emit *e, struct view *v)
+/* The columns of the window; NUMBERS are the keys' of the selection. */
+static int
+take_window(const struct emit *e, struct view *v, const uint64_t *numbers,
+	    struct vec *vecs)
 {
-	size_t n = e->cols->n + (e->ordered ? 2 : 0);
-	struct rowset *rows = rowset_new(n, e->types);
-	struct vec *vecs = calloc(n + 1, sizeof(*vecs));
+	size_t n = e->cols->n;
+
+	for (size_t k = 0; k < n; k++)
+		if (view_eval(v, e->cols->nodes[k], &vecs[k]))
+			return -1;
+	if (e->once)
+		vecs[n++] =
+		    (struct vec){TYPE_UINT, false, NULL, numbers + v->at};
+	return e->ordered && (view_eval(v, e->time_node, &vecs[n]) ||
+			      view_eval(v, e->id_node, &vecs[n + 1]))
+		   ? -1
+		   : 0;
+}
+
+static struct rowset *
+take_rows(const struct emit *e, struct view *v, const uint64_t *numbers)
+{
+	struct rowset *rows = rowset_new(e->width, e->types);
+	struct vec *vecs = calloc(e->width + 1, sizeof(*vecs));
 	int rc = rows && vecs ? 0 : oom(v->err);
 
 	for (uint32_t at = 0; at < v->nsel && rc == 0; at += VIEW_CHUNK) {
 		uint32_t left = v->nsel - at;
 
 		view_window(v, at, left > VIEW_CHUNK ? VIEW_CHUNK : left);
-		for (size_t k = 0; k < e->cols->n && rc == 0; k++)
-			rc = view_eval(v, e->cols->nodes[k], &vecs[k]);
-		if (rc == 0 && e->ordered)
-			rc = view_eval(v, e->time_node, &vecs[n - 2]) ||
-				     view_eval(v, e->id_node, &vecs[n - 1])
-				 ? -1
-				 : 0;
+		rc = take_window(e, v, numbers, vecs);
 		if (rc == 0)
 			rc = rowset_append(rows, vecs, v->eval.n, v->err);
 	}
@@ -150,13 +167,67 @@ take_rows(const struct emit *e, struct view *v)
  * Rows that leave, under the lock.
  */
 
+/* Rows to the result. */
+static int
+add_result(struct emit *e, const struct row_ref *refs, uint32_t n,
+	   struct err *err)
+{
+	struct rowset *copy = rowset_new(e->width, e->types);
+
+	if (!copy)
+		return oom(err);
+	if (rowset_gather(copy, refs, n, err)) {
+		rowset_free(copy);
+		return -1;
+	}
+	e->bytes += rowset_bytes(copy);
+	return rowsource_add(e->sink.result, copy, err);
+}
+
+static int
+check_memory(const struct emit *e, struct err *err)
+{
+	if (!e->once->max || e->bytes + once_bytes(e->once) <= e->once->max)
+		return 0;
+	return err_set(err,
+		       "the rows and keys of dedup take more than %zu MiB: "
+		       "keep fewer fields or rows before it, or allow more "
+		       "with --memory",
+		       e->once->max >> 20);
+}
+
+/* Rows [from, to) of a set that are the first of their key. */
+static int
+pass_once(struct emit *e, const struct rowset *rows, uint32_t from, uint32_t to,
+	  struct err *err)
+{
+	const uint64_t *numbers = rows->cols[e->cols->n].data;
+	struct row_ref *refs = malloc(((size_t)to - from + 1) * sizeof(*refs));
+	uint32_t n = 0;
+	int rc;
+
+	if (!refs)
+		return oom(err);
+	for (; from < to && n < e->limit; from++)
+		if (once_goes(e->once, numbers[from]))
+			refs[n++] = (struct row_ref){rows, from};
+	e->limit -= n;
+	rc = n ? add_result(e, refs, n, err) : 0;
+	free(refs);
+	return rc ? -1 : check_memory(e, err);
+}
+
 /* Rows [from, to) of a set, less what is skipped and beyond the limit. */
 static int
 pass(struct emit *e, const struct rowset *rows, uint32_t from, uint32_t to,
      struct err *err)
 {
 	uint32_t n = to - from;
+	struct row_ref *refs;
+	int rc;
 
+	if (e->once)
+		return pass_once(e, rows, from, to, err);
 	if (e->skip >= n) {
 		e->skip -= n;
 		return 0;
@@ -167,25 +238,19 @@ pass(struct emit *e, const struct rowset *rows, uint32_t from, uint32_t to,
 	if (n > e->limit)
 		n = (uint32_t)e->limit;
 	e->limit -= n;
-	if (n && e->writer)
+	if (!n)
+		return 0;
+	if (e->writer)
 		return e->writer->write(e->writer->ctx, rows, from, from + n,
 					err);
-	if (n) {
-		struct rowset *copy = rowset_new(rows->n, e->types);
-		struct row_ref *refs = malloc(n * sizeof(*refs));
-		int rc = copy && refs ? 0 : oom(err);
-
-		for (uint32_t i = 0; i < n && rc == 0; i++)
-			refs[i] = (struct row_ref){rows, from + i};
-		if (rc == 0)
-			rc = rowset_gather(copy, refs, n, err);
-		free(refs);
-		if (rc == 0)
-			return rowsource_add(e->sink.result, copy, err);
-		rowset_free(copy);
-		return -1;
-	}
-	return 0;
+	refs = malloc(n * sizeof(*refs));
+	if (!refs)
+		return oom(err);
+	for (uint32_t i = 0; i < n; i++)
+		refs[i] = (struct row_ref){rows, from + i};
+	rc = add_result(e, refs, n, err);
+	free(refs);
+	return rc;
 }
 
 static struct stamp
@@ -362,6 +427,31 @@ hand_over(struct emit *e, size_t nth, struct slot slot, atomic_bool *stop,
 	return rc;
 }
 
+/* What is wanted of a block; NULL in *ROWS: nothing. */
+static int
+read_block(struct emit *e, size_t thread, struct view *v, size_t nth,
+	   struct rowset **rows)
+{
+	const uint64_t *numbers = NULL;
+
+	if (v->nsel && e->ordered && order_rows(e, v))
+		return -1;
+	if (v->nsel && e->once && once_block(e->once, thread, v, nth, &numbers))
+		return -1;
+	/* skip and limit only shrink, under the lock; these are first's. */
+	pthread_mutex_lock(&e->lock);
+	if (!e->once && e->limit < UINT32_MAX && e->skip < UINT32_MAX &&
+	    v->nsel > e->skip + e->limit)
+		v->nsel = (uint32_t)(e->skip + e->limit);
+	pthread_mutex_unlock(&e->lock);
+	if (v->nsel) {
+		*rows = take_rows(e, v, numbers);
+		if (!*rows)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 emit_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	   atomic_bool *stop)
@@ -370,20 +460,8 @@ emit_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	struct slot slot = {.ready = true, .block = v->block.index};
 	int rc = 0;
 
-	(void)thread;
-	if (v->nsel && e->ordered && order_rows(e, v))
+	if (read_block(e, thread, v, nth, &slot.rows))
 		return -1;
-	/* skip and limit only shrink, under the lock; these are first's. */
-	pthread_mutex_lock(&e->lock);
-	if (e->limit < UINT32_MAX && e->skip < UINT32_MAX &&
-	    v->nsel > e->skip + e->limit)
-		v->nsel = (uint32_t)(e->skip + e->limit);
-	pthread_mutex_unlock(&e->lock);
-	if (v->nsel) {
-		slot.rows = take_rows(e, v);
-		if (!slot.rows)
-			return -1;
-	}
 	pthread_mutex_lock(&e->lock);
 	if (await(e, nth, stop))
 		rc = hand_over(e, nth, slot, stop, v->err);
@@ -409,6 +487,9 @@ emit_node(const struct sink *sink, size_t i)
 	if (i < e->cols->n)
 		return e->cols->nodes[i];
 	i -= e->cols->n;
+	if (e->once && i < e->once->plan.nkeys)
+		return e->once->plan.keys[i].node;
+	i -= e->once ? e->once->plan.nkeys : 0;
 	return !e->ordered || i > 1 ? NULL : i ? e->id_node : e->time_node;
 }
 
@@ -421,6 +502,8 @@ emit_free(struct sink *sink)
 		rowset_free(e->slots[i].rows);
 	free(e->slots);
 	rowset_free(e->pending);
+	if (e->once)
+		once_clear(e->once);
 	source_free(sink->result);
 	pthread_mutex_destroy(&e->lock);
 	pthread_cond_destroy(&e->moved);
@@ -435,25 +518,55 @@ static const struct sink_ops emit_ops = {
     .free = emit_free,
 };
 
+static const struct sink_ops once_ops = {
+    .name = "dedup",
+    .start = emit_start,
+    .block = emit_block,
+    .finish = emit_finish,
+    .node = emit_node,
+    .free = emit_free,
+};
+
+/* The columns of sets. */
 static int
-order_columns(struct emit *e, struct arena *a, const struct source *src)
+set_columns(struct emit *e, struct arena *a, const struct source *src)
 {
 	struct err err;
 	struct binder b = {.arena = a, .err = &err};
 
-	e->types = arena_alloc(a, (e->cols->n + 2) * sizeof(*e->types));
+	e->types = arena_alloc(a, (e->cols->n + 3) * sizeof(*e->types));
 	if (!e->types)
 		return -1;
 	memcpy(e->types, e->cols->types, e->cols->n * sizeof(*e->types));
+	e->width = e->cols->n;
+	if (e->once)
+		e->types[e->width++] = TYPE_UINT;
 	e->ordered = src->time_field >= 0;
 	if (!e->ordered)
 		return 0;
-	e->types[e->cols->n] = TYPE_TIME;
-	e->types[e->cols->n + 1] = TYPE_UINT;
+	e->types[e->width++] = TYPE_TIME;
+	e->types[e->width++] = TYPE_UINT;
 	e->time_node =
 	    node_field(&b, src->time_field, TYPE_TIME, false, "_time");
 	e->id_node = node_field(&b, src->id_field, TYPE_UINT, false, "_id");
 	return e->time_node && e->id_node ? 0 : -1;
+}
+
+/* The rest is as set: NULL when memory is out. */
+static struct sink *
+init(struct emit *e, struct arena *a)
+{
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_cond_init(&e->moved, NULL);
+	if (set_columns(e, a, e->src))
+		return NULL;
+	if (!e->writer) {
+		e->sink.result =
+		    rowsource_new(e->cols->n, e->cols->names, e->cols->types);
+		if (!e->sink.result)
+			return NULL;
+	}
+	return &e->sink;
 }
 
 struct sink *
@@ -470,15 +583,26 @@ emit_new(struct arena *a, struct source *src, const struct columns *cols,
 	e->writer = writer;
 	e->skip = skip;
 	e->limit = limit;
-	pthread_mutex_init(&e->lock, NULL);
-	pthread_cond_init(&e->moved, NULL);
-	if (order_columns(e, a, src))
+	return init(e, a);
+}
+
+struct sink *
+emit_once_new(struct arena *a, struct source *src, const struct columns *cols,
+	      const struct emit_once *how)
+{
+	struct emit *e = arena_zalloc(a, sizeof(*e));
+
+	if (!e)
 		return NULL;
-	if (!writer) {
-		e->sink.result =
-		    rowsource_new(cols->n, cols->names, cols->types);
-		if (!e->sink.result)
-			return NULL;
-	}
-	return &e->sink;
+	e->once = arena_zalloc(a, sizeof(*e->once));
+	if (!e->once)
+		return NULL;
+	e->sink.ops = &once_ops;
+	e->src = src;
+	e->cols = cols;
+	e->limit = how->limit;
+	e->once->max = how->memory;
+	e->once->plan =
+	    (struct group_plan){.nkeys = how->nkeys, .keys = how->keys};
+	return init(e, a);
 }

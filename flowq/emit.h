@@ -11,6 +11,7 @@
 #ifndef FLOWQ_EMIT_H
 #define FLOWQ_EMIT_H
 
+#include "flowq/once.h"
 #include "flowq/rowset.h"
 #include "flowq/sort.h"
 
@@ -26,5 +27,15 @@ struct writer {
 struct sink *emit_new(struct arena *, struct source *src,
 		      const struct columns *, const struct writer *,
 		      uint64_t skip, uint64_t limit);
+
+/* The first row of each key; the result is a source. */
+struct emit_once {
+	struct group_key *keys; /* bound; in the arena */
+	size_t nkeys;
+	uint64_t limit; /* of rows */
+	size_t memory;	/* that keys and rows may take; 0: any */
+};
+struct sink *emit_once_new(struct arena *, struct source *src,
+			   const struct columns *, const struct emit_once *);
 
 #endif

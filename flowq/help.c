@@ -57,11 +57,17 @@ static const struct topic {
      "one row, also over no input.  See help aggregates.",
      "table netflows | stats count, sum(octet_count) as octets by protocol"},
     {"timechart", "timechart [span=1m] [limit=N] [fill=no] F, ... [by K]",
-     "Aggregates for each span of time; with by each value becomes a column,\n"
-     "those of the 10 largest and other.  --format chart draws it.",
+     "Aggregates for each span of time: 10s, 5m, 1h, 1d, 1w, 1mon, 1y; "
+     "without\n"
+     "span= some hundred of them.  With by each value becomes a column, the "
+     "10\n"
+     "largest (limit=N) by the first aggregate, and other.  Spans without "
+     "rows\n"
+     "are there too, unless fill=no.  --format chart draws it.",
      "table netflows | timechart span=1m sum(octet_count) by protocol"},
     {"top", "top [limit=N] K, ... [by F]",
-     "The 10 largest groups and their share in percent.",
+     "The 10 (limit=N) largest groups by an aggregate, which is count if none\n"
+     "is named, and their share of all in percent.",
      "table netflows | top limit=5 src_addr by sum(octet_count)"},
     {"sort", "sort [limit=N] [-]F, ...",
      "Rows in order; - for descending.  Nulls come first, or last if "
@@ -71,7 +77,8 @@ static const struct topic {
     {"limit", "limit [SKIP] N",
      "Only so many rows.  No more is read than it takes.",
      "table netflows | limit 3"},
-    {"dedup", "dedup K, ...", "The first row of each key.",
+    {"dedup", "dedup K, ...",
+     "The first row of each key, in the order in which rows would be shown.",
      "table netflows | dedup src_addr | fields src_addr | limit 5"},
     {"join", "join [type=left] K, ... [ QUERY ]",
      "Each row with those that the query in brackets has for its key.  "

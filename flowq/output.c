@@ -79,13 +79,19 @@ oom(struct err *err)
 int
 output_columns(struct output *o, const struct columns *cols, struct err *err)
 {
+	int rc;
+
 	o->cols = cols;
 	o->types = calloc(cols->n + 1, sizeof(*o->types));
 	if (!o->types)
 		return oom(err);
 	for (size_t i = 0; i < cols->n; i++)
 		o->types[i] = expr_col_type(cols->types[i]);
-	return o->kind->begin(o, err);
+	/* output_tick may be at work. */
+	pthread_mutex_lock(&o->lock);
+	rc = o->kind->begin(o, err);
+	pthread_mutex_unlock(&o->lock);
+	return rc;
 }
 
 int

@@ -200,7 +200,8 @@ plan_filter(struct plan *p, const struct expr *e)
 struct branch
 plan_open_branch(const struct plan *p)
 {
-	return (struct branch){p->src, p->filter, p->cols, p->ncols, p->norder};
+	return (struct branch){p->src,	 p->filter, p->cols,
+			       p->ncols, p->norder, p->period};
 }
 
 const struct columns *
@@ -241,7 +242,7 @@ add_stage(struct plan *p, struct sink *sink)
 		sink_free(sink);
 		return plan_oom(p);
 	}
-	*s = (struct stage){p->src, p->filter, sink, NULL};
+	*s = (struct stage){.src = p->src, .filter = p->filter, .sink = sink};
 	*p->tail = s;
 	p->tail = &s->next;
 	return 0;
@@ -255,44 +256,67 @@ plan_stage(struct plan *p, struct sink *sink)
 	return add_stage(p, sink) || open_source(p, sink->result) ? -1 : 0;
 }
 
-/* Whether rows of the open stage have columns that eval made. */
+/* Equal rows keep the order that their source would show: the keys for that,
+ * up to norder + 2 of them. -1: memory was out. */
+static int
+order_keys(struct plan *p, struct sort_key *keys)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < p->norder + 2; i++) {
+		size_t k = i - p->norder;
+		bool own = i < p->norder;
+		int slot = own ? (int)i
+			   : k ? p->src->id_field
+			       : p->src->time_field;
+		const struct source_field *f;
+
+		if (!own && p->src->time_field < 0)
+			break;
+		f = &p->src->fields[slot];
+		keys[n].descending = !own && !p->src->ascending;
+		keys[n].node = node_field(&p->binder, slot, f->type,
+					  !own || f->nullable, f->name);
+		if (!keys[n++].node)
+			return plan_oom(p);
+	}
+	return n;
+}
+
 int
-plan_sort(struct plan *p, const struct sort_key *keys, size_t n, uint64_t limit)
+plan_sort_tally(struct plan *p, const struct sort_key *keys, size_t n,
+		uint64_t limit, struct tally *tally)
 {
 	const struct columns *cols = plan_columns(p);
 	size_t more = p->norder + 2;
 	struct sort_key *all = arena_alloc(p->arena, (n + more) * sizeof(*all));
+	struct sink *sink;
+	int k;
 
 	if (!cols || !all)
 		return plan_oom(p);
 	if (n)
 		memcpy(all, keys, n * sizeof(*all));
-	/* Equal rows keep the order that their source would show. */
-	for (size_t i = 0; i < p->norder; i++) {
-		const struct source_field *f = &p->src->fields[i];
-
-		all[n].descending = false;
-		all[n++].node = node_field(&p->binder, (int)i, f->type,
-					   f->nullable, f->name);
-		if (!all[n - 1].node)
-			return plan_oom(p);
-	}
-	for (int i = 0; i < 2 && p->src->time_field >= 0; i++) {
-		int slot = i ? p->src->id_field : p->src->time_field;
-
-		all[n].descending = !p->src->ascending;
-		all[n++].node =
-		    node_field(&p->binder, slot, p->src->fields[slot].type,
-			       true, p->src->fields[slot].name);
-		if (!all[n - 1].node)
-			return plan_oom(p);
-	}
+	k = order_keys(p, all + n);
+	if (k < 0)
+		return -1;
+	n += (size_t)k;
+	if (tally)
+		tally->node = all[0].node;
 	if (n && all[0].descending && all[0].node->kind == NODE_FIELD &&
 	    filter_empty(p->filter))
-		stats_want_top(p->src, (size_t)all[0].node->slot, limit);
-	return plan_stage(
-	    p, sort_new(p->arena, cols, all, n,
-			limit > SIZE_MAX ? SIZE_MAX : (size_t)limit));
+		stats_want_top(p->src, (size_t)all[0].node->slot, limit, tally);
+	sink = sort_new(p->arena, cols, all, n,
+			limit > SIZE_MAX ? SIZE_MAX : (size_t)limit);
+	if (sink && tally)
+		sort_tally(sink, tally);
+	return plan_stage(p, sink);
+}
+
+int
+plan_sort(struct plan *p, const struct sort_key *keys, size_t n, uint64_t limit)
+{
+	return plan_sort_tally(p, keys, n, limit, NULL);
 }
 
 int
@@ -352,9 +376,8 @@ plan_commands(struct plan *p, const struct query *q)
 	return 0;
 }
 
-/* Ends the stage; its rows go to the writer. */
-static int
-add_rows(struct plan *p, const struct writer *writer)
+int
+plan_rows(struct plan *p, const struct writer *writer)
 {
 	const struct columns *cols = plan_columns(p);
 	struct sink *sink;
@@ -365,20 +388,27 @@ add_rows(struct plan *p, const struct writer *writer)
 	return sink ? add_stage(p, sink) : plan_oom(p);
 }
 
+void
+plan_reopen(struct plan *p, const struct branch *b)
+{
+	p->src = b->src;
+	p->filter = b->filter;
+	p->cols = b->cols;
+	p->ncols = b->ncols;
+	p->norder = b->norder;
+	p->period = b->period;
+}
+
 int
 plan_branch(struct plan *p, const struct query *q, const struct writer *writer,
 	    struct branch *b)
 {
 	const struct branch mine = plan_open_branch(p);
 
-	if (plan_commands(p, q) || (writer && add_rows(p, writer)))
+	if (plan_commands(p, q) || (writer && plan_rows(p, writer)))
 		return -1;
 	*b = plan_open_branch(p);
-	p->src = mine.src;
-	p->filter = mine.filter;
-	p->cols = mine.cols;
-	p->ncols = mine.ncols;
-	p->norder = mine.norder;
+	plan_reopen(p, &mine);
 	return 0;
 }
 
@@ -386,6 +416,7 @@ int
 plan_begin(struct plan *p, const struct query *q)
 {
 	p->tail = &p->first;
+	p->period = (struct period){INT64_MIN, INT64_MAX, 0};
 	p->binder.arena = p->arena;
 	p->binder.err = p->lexer->err;
 	p->binder.now = p->lexer->now;
@@ -407,7 +438,7 @@ plan_make(struct plan *p, const struct query *q, struct output *out,
 		return plan_oom(p);
 	if (output_columns(out, cols, p->lexer->err))
 		return plan_fail(p);
-	return add_rows(p, writer);
+	return plan_rows(p, writer);
 }
 
 void

@@ -22,6 +22,7 @@ struct stage {
 	struct filter *filter;
 	struct sink *sink;
 	struct stage *next;
+	bool done; /* it ran */
 };
 
 /* A visible column: what its name stands for. */
@@ -30,12 +31,19 @@ struct column_def {
 	const struct node *node;
 };
 
+/* The time that rows are of. */
+struct period {
+	int64_t from, to; /* asked for; INT64_MIN, INT64_MAX: not */
+	double seconds;	  /* what rates are over; 0: not known */
+};
+
 /* What a nested query comes to: a stage that is open. */
 struct branch {
 	struct source *src;
 	struct filter *filter;
 	struct column_def *cols;
 	size_t ncols, norder;
+	struct period period;
 };
 
 struct plan {
@@ -45,6 +53,9 @@ struct plan {
 	const struct site *site;
 	/* Says a hint; may be NULL. */
 	void (*hint)(const char *text);
+	/* Runs the stages that ended and did not run yet, for a command whose
+	 * columns depend on values; -1: err.  NULL if nothing is to run. */
+	int (*run)(struct plan *);
 	/* the plan's own */
 	bool failed; /* it was not the query's fault */
 	struct binder binder;
@@ -57,8 +68,7 @@ struct plan {
 	/* Order of a source without an order of its own: these fields. */
 	size_t norder;
 	size_t hints;
-	/* The time that rows are of, what rates are over; 0: not known. */
-	double seconds;
+	struct period period;
 	struct owned *owned; /* that is freed with it */
 };
 
@@ -91,8 +101,14 @@ int plan_filter(struct plan *, const struct expr *);
 int plan_stage(struct plan *, struct sink *);
 /* Ends the stage with a sort or with rows SKIP to SKIP + LIMIT. */
 int plan_sort(struct plan *, const struct sort_key *, size_t n, uint64_t limit);
+/* The same; TALLY is of the first key, and lies in the arena. */
+int plan_sort_tally(struct plan *, const struct sort_key *, size_t n,
+		    uint64_t limit, struct tally *);
 int plan_limit(struct plan *, uint64_t skip, uint64_t limit);
-/* The stage that is open. */
+/* Ends the stage; its rows go to the writer.  Another is to be opened. */
+int plan_rows(struct plan *, const struct writer *);
+/* The stage that is open, and to have it so again. */
+void plan_reopen(struct plan *, const struct branch *);
 struct branch plan_open_branch(const struct plan *);
 /* Plans a nested query: what it comes to is in BRANCH and, with a writer, its
  * rows go there before what is planned now runs.  The stage that was open is

@@ -262,6 +262,23 @@ rowset_gather(struct rowset *r, const struct row_ref *refs, uint32_t count,
 	return 0;
 }
 
+int
+rowset_copy(struct rowset *r, const struct rowset *from, uint32_t at,
+	    uint32_t to, struct err *err)
+{
+	uint32_t n = to - at;
+	struct row_ref *refs = malloc(((size_t)n + 1) * sizeof(*refs));
+	int rc;
+
+	if (!refs)
+		return oom(err);
+	for (uint32_t i = 0; i < n; i++)
+		refs[i] = (struct row_ref){from, at + i};
+	rc = rowset_gather(r, refs, n, err);
+	free(refs);
+	return rc;
+}
+
 size_t
 rowset_bytes(const struct rowset *r)
 {
@@ -284,7 +301,19 @@ struct rowsource {
 	struct source src;
 	struct rowset **sets; /* src.blocks of them */
 	size_t cap;
+	int (*fill)(void *ctx, struct source *, struct err *);
+	void *ctx;
 };
+
+static int
+rs_prepare(struct source *s, struct err *err)
+{
+	struct rowsource *r = (struct rowsource *)s;
+	int (*fill)(void *, struct source *, struct err *) = r->fill;
+
+	r->fill = NULL;
+	return fill ? fill(r->ctx, s, err) : 0;
+}
 
 static int
 rs_open(struct source *s, struct source_block *b, struct err *err)
@@ -294,12 +323,14 @@ rs_open(struct source *s, struct source_block *b, struct err *err)
 	return 0;
 }
 
-/* A block is read once: its memory goes early. */
+/* Mostly a block is read once: its memory goes early. */
 static void
 rs_close(struct source *s, struct source_block *b)
 {
 	struct rowsource *r = (struct rowsource *)s;
 
+	if (s->again)
+		return;
 	rowset_free(r->sets[b->index]);
 	r->sets[b->index] = NULL;
 }
@@ -343,6 +374,7 @@ rs_free(struct source *s)
 }
 
 static const struct source_ops rowsource_ops = {
+    .prepare = rs_prepare,
     .open = rs_open,
     .close = rs_close,
     .peek = rs_peek,
@@ -393,4 +425,21 @@ rowsource_add(struct source *s, struct rowset *set, struct err *err)
 	}
 	r->sets[s->blocks++] = set;
 	return 0;
+}
+
+void
+rowsource_later(struct source *s,
+		int (*fill)(void *ctx, struct source *, struct err *),
+		void *ctx)
+{
+	struct rowsource *r = (struct rowsource *)s;
+
+	r->fill = fill;
+	r->ctx = ctx;
+}
+
+void
+rowsource_keep(struct source *s)
+{
+	s->again = true;
 }

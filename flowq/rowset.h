@@ -31,6 +31,10 @@ struct row_ref {
 int rowset_gather(struct rowset *, const struct row_ref *, uint32_t count,
 		  struct err *);
 
+/* Appends rows [at, to) of another set of the same types. */
+int rowset_copy(struct rowset *, const struct rowset *from, uint32_t at,
+		uint32_t to, struct err *);
+
 /* Memory that it takes. */
 size_t rowset_bytes(const struct rowset *);
 
@@ -39,5 +43,11 @@ size_t rowset_bytes(const struct rowset *);
 struct source *rowsource_new(size_t n, const char *const *names,
 			     const enum expr_type *types);
 int rowsource_add(struct source *, struct rowset *, struct err *);
+/* Has FILL add its rows when they are first asked for. */
+void rowsource_later(struct source *,
+		     int (*fill)(void *ctx, struct source *, struct err *),
+		     void *ctx);
+/* Its rows are to be read more than once. */
+void rowsource_keep(struct source *);
 
 #endif

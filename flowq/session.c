@@ -2,6 +2,7 @@
 #include "flowq/session.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct run {
 	struct writer writer;
 	struct progress progress;
 	struct err err;
+	uint64_t overflows;
 	double start;
 };
 
@@ -135,7 +137,7 @@ profile(const struct scan *scan, int n, double took)
 }
 
 static int
-run_stage(struct run *r, const struct stage *s, int n, uint64_t *overflows)
+run_stage(struct run *r, struct stage *s, int n)
 {
 	struct scan scan = {.src = s->src,
 			    .filter = s->filter,
@@ -147,35 +149,60 @@ run_stage(struct run *r, const struct stage *s, int n, uint64_t *overflows)
 	atomic_store(&scan.watch->rows, 0);
 	if (scan_run(&scan, &r->err))
 		return -1;
-	*overflows += scan.overflows;
+	s->done = true;
+	r->overflows += scan.overflows;
 	if (r->set->profile)
 		profile(&scan, n, seconds() - start);
 	return 0;
 }
 
+/* Those that did not run yet. */
 static int
 run_stages(struct run *r)
 {
-	bool footer =
-	    r->set->footer || (r->set->format < 0 && isatty(STDOUT_FILENO));
-	uint64_t overflows = 0;
-	struct err err;
 	int n = 0;
 
-	for (struct stage *s = r->plan.first; s; s = s->next)
+	if (!r->progress.running) {
+		progress_start(&r->progress, r->out);
+		screen_before(r->screen, progress_hide, &r->progress);
+	}
+	for (const struct stage *s = r->plan.first; s; s = s->next)
 		n++;
 	atomic_store(&r->progress.stages, n);
 	n = 0;
-	for (struct stage *s = r->plan.first; s; s = s->next)
-		if (run_stage(r, s, ++n, &overflows)) {
-			output_end(r->out, -1, &err); /* what there was */
+	for (struct stage *s = r->plan.first; s; s = s->next) {
+		n++;
+		if (!s->done && run_stage(r, s, n))
 			return -1;
-		}
+	}
+	return 0;
+}
+
+/* The plan's. */
+static int
+run_some(struct plan *p)
+{
+	struct run *r = (struct run *)((char *)p - offsetof(struct run, plan));
+
+	return run_stages(r);
+}
+
+static int
+run_all(struct run *r)
+{
+	bool footer =
+	    r->set->footer || (r->set->format < 0 && isatty(STDOUT_FILENO));
+	struct err err;
+
+	if (run_stages(r)) {
+		output_end(r->out, -1, &err); /* what there was */
+		return -1;
+	}
 	if (output_end(r->out, footer ? seconds() - r->start : -1, &r->err))
 		return -1;
-	if (overflows)
+	if (r->overflows)
 		log_line("values that left 64 bits and count as null: %llu",
-			 (unsigned long long)overflows);
+			 (unsigned long long)r->overflows);
 	return 0;
 }
 
@@ -210,16 +237,18 @@ run_query(struct run *r)
 	r->plan.lexer = &r->lexer;
 	r->plan.site = &r->set->site;
 	r->plan.hint = r->set->quiet ? NULL : say_hint;
+	if (!r->query.explain)
+		r->plan.run = run_some;
 	r->writer = (struct writer){r->out, output_write};
-	if (plan_make(&r->plan, &r->query, r->out, &r->writer))
+	if (plan_make(&r->plan, &r->query, r->out, &r->writer)) {
+		progress_end(&r->progress);
 		return r->plan.failed ? failure(r) : syntax_error(r);
+	}
 	if (r->query.explain) {
 		plan_explain(&r->plan, stdout);
 		return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
 	}
-	progress_start(&r->progress, r->out);
-	screen_before(r->screen, progress_hide, &r->progress);
-	rc = run_stages(r);
+	rc = run_all(r);
 	progress_end(&r->progress);
 	return rc ? failure(r) : EXIT_DONE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowq/sort.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ struct local {
 	bool full; /* entries[limit - 1] is the last that may come in */
 	uint8_t *scratch;
 	size_t scratch_cap;
+	long double sum; /* exact for integers */
 };
 
 struct sort {
@@ -36,6 +38,7 @@ struct sort {
 	const struct sort_key *keys;
 	size_t nkeys, limit, threads;
 	struct local *locals;
+	struct tally *tally; /* may be NULL */
 };
 
 static int
@@ -450,6 +453,22 @@ is_due(const struct sort *s, const struct local *l)
 }
 
 static int
+take_sum(const struct sort *s, struct local *l, struct view *v)
+{
+	struct vec vec;
+
+	if (view_eval(v, s->tally->node, &vec))
+		return -1;
+	for (uint32_t i = 0; i < v->eval.n && vec.type != TYPE_NULL; i++)
+		if (!VEC_NULL(vec, i))
+			l->sum +=
+			    vec.type == TYPE_UINT  ? VEC_AT(vec, uint64_t, i)
+			    : vec.type == TYPE_INT ? VEC_AT(vec, int64_t, i)
+						   : VEC_AT(vec, double, i);
+	return 0;
+}
+
+static int
 sort_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	   atomic_bool *stop)
 {
@@ -459,12 +478,17 @@ sort_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	uint32_t nsel = v->nsel;
 
 	(void)stop;
-	for (uint32_t at = 0; at < nsel && s->limit; at += VIEW_CHUNK) {
+	for (uint32_t at = 0; at < nsel && (s->limit || s->tally);
+	     at += VIEW_CHUNK) {
 		uint32_t n = nsel - at;
 
 		v->sel = sel;
 		v->nsel = nsel;
 		view_window(v, at, n > VIEW_CHUNK ? VIEW_CHUNK : n);
+		if (s->tally && take_sum(s, l, v))
+			return -1;
+		if (!s->limit)
+			continue;
 		if (grow(l, VIEW_CHUNK, v->err) ||
 		    take_window(s, l, v, (uint64_t)nth << 32 | at))
 			return -1;
@@ -478,6 +502,17 @@ sort_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
  * Joining.
  */
 
+static void
+join_sums(const struct sort *s)
+{
+	long double sum = 0;
+
+	for (size_t i = 0; i < s->threads; i++)
+		sum += s->locals[i].sum;
+	if (s->tally && isnan(s->tally->sum))
+		s->tally->sum = (double)sum;
+}
+
 static int
 sort_finish(struct sink *sink, struct err *err)
 {
@@ -485,6 +520,7 @@ sort_finish(struct sink *sink, struct err *err)
 	struct local all = {0};
 	int rc = 0;
 
+	join_sums(s);
 	for (size_t i = 0; i < s->threads && rc == 0; i++) {
 		struct local *l = &s->locals[i];
 
@@ -560,4 +596,11 @@ sort_new(struct arena *a, const struct columns *cols,
 	s->nkeys = nkeys;
 	s->limit = limit;
 	return s->sink.result ? &s->sink : NULL;
+}
+
+void
+sort_tally(struct sink *sink, struct tally *t)
+{
+	t->sum = NAN;
+	((struct sort *)sink)->tally = t;
 }

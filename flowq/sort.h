@@ -16,6 +16,13 @@ struct sort_key {
 	bool descending;
 };
 
+/* The sum of a number over all rows that a sort is given, those too that it
+ * drops. */
+struct tally {
+	const struct node *node;
+	double sum; /* once it ran; NAN before, and where it is not known */
+};
+
 /* Columns of rows that leave a stage. */
 struct columns {
 	size_t n;
@@ -30,5 +37,7 @@ struct columns {
  */
 struct sink *sort_new(struct arena *, const struct columns *,
 		      const struct sort_key *keys, size_t nkeys, size_t limit);
+/* Has it take that sum, unless that is known when it ends. */
+void sort_tally(struct sink *, struct tally *);
 
 #endif

@@ -672,6 +672,7 @@ text_source_new(const struct text_format *format, const char *path,
 	}
 	t->src.ops = &text_ops;
 	t->src.time_field = t->src.id_field = -1;
+	t->src.again = true;
 	t->format = format;
 	t->line = 1;
 	if (textfile_open(&t->file, path, err)) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flowq/sort.h"
 #include "flowq/stats_state.h"
 
 enum {
@@ -192,6 +193,8 @@ stats_finish(struct sink *sink, struct err *err)
 	size_t groups = 0;
 	int rc = 0;
 
+	if (s->tally && s->top.phase == TOPLIST_PICK)
+		s->tally->sum = s->top.sum;
 	for (size_t i = 0; i < s->threads; i++) {
 		s->spread |= grouping_is_spread(&s->locals[i].groups);
 		overflow |= s->locals[i].groups.overflow;
@@ -284,7 +287,8 @@ is_plain(const struct node *nd)
 }
 
 void
-stats_want_top(struct source *src, size_t field, uint64_t limit)
+stats_want_top(struct source *src, size_t field, uint64_t limit,
+	       struct tally *tally)
 {
 	struct stats *s = stats_of(src);
 	size_t agg;
@@ -300,8 +304,10 @@ stats_want_top(struct source *src, size_t field, uint64_t limit)
 	for (size_t i = 0; i < s->plan.naggs; i++)
 		if (!is_plain(s->plan.aggs[i].arg))
 			return;
-	if (s->plan.nkeys && aggregate_is_number(&s->plan.aggs[agg]))
-		toplist_want(&s->top, agg, limit);
+	if (!s->plan.nkeys || !aggregate_is_number(&s->plan.aggs[agg]))
+		return;
+	toplist_want(&s->top, agg, limit);
+	s->tally = tally;
 }
 
 struct sink *

@@ -23,8 +23,11 @@ struct sink *stats_new(struct arena *, struct source *src,
 /*
  * If a source is what stats makes: no more is wanted of it than the LIMIT
  * groups that are largest by FIELD, and those that are equal to the last.  It
- * may have more.
+ * may have more.  If it has not all, and TALLY is not NULL, the sum of FIELD
+ * over all of them is there.
  */
-void stats_want_top(struct source *, size_t field, uint64_t limit);
+struct tally;
+void stats_want_top(struct source *, size_t field, uint64_t limit,
+		    struct tally *);
 
 #endif

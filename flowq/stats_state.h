@@ -43,6 +43,7 @@ struct stats {
 	struct local *locals;
 	enum expr_type *types;
 	struct toplist top;
+	struct tally *tally; /* of what it wants; may be NULL */
 	atomic_bool top_due;
 	bool spread;	    /* the result comes by partitions */
 	struct part *spare; /* under lock */

@@ -176,6 +176,7 @@ toplist_pick(struct toplist *t)
 	size_t want = WANTED, bins[BINS] = {0};
 	const uint64_t *bucket;
 	unsigned bin = BINS;
+	long double sum = 0;
 
 	if (want < SPARE * t->limit)
 		want = SPARE * t->limit;
@@ -183,8 +184,11 @@ toplist_pick(struct toplist *t)
 	if (memory_grow(&t->picked, TOPLIST_BUCKETS / 8))
 		return false;
 	bucket = (const uint64_t *)t->sketches[0].p;
-	for (size_t i = 0; i < TOPLIST_BUCKETS; i++)
+	for (size_t i = 0; i < TOPLIST_BUCKETS; i++) {
 		bins[bin_of(bucket[i])]++;
+		sum += bucket[i];
+	}
+	t->sum = (double)sum;
 	for (size_t n = 0; bin > 0 && n < want; n += bins[bin])
 		bin--;
 	t->bar = bin_start(bin);

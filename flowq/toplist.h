@@ -34,6 +34,7 @@ struct toplist {
 	struct memory *sketches; /* one per thread */
 	size_t threads;
 	struct memory picked; /* a bit for each bucket */
+	double sum;	      /* of all buckets, once they were chosen from */
 	uint64_t bar;
 };
 

@@ -10,9 +10,12 @@ static const struct verb *const sources[] = {
 };
 
 static const struct verb *const verbs[] = {
-    &verb_eval,	  &verb_fields,	   &verb_import,     &verb_join,   &verb_limit,
-    &verb_lookup, &verb_outputcsv, &verb_outputjson, &verb_rename, &verb_search,
-    &verb_sort,	  &verb_stats,	   &verb_union,	     &verb_where,  NULL,
+    &verb_dedup,  &verb_eval,	   &verb_fields,
+    &verb_import, &verb_join,	   &verb_limit,
+    &verb_lookup, &verb_outputcsv, &verb_outputjson,
+    &verb_rename, &verb_search,	   &verb_sort,
+    &verb_stats,  &verb_timechart, &verb_top,
+    &verb_union,  &verb_where,	   NULL,
 };
 
 const struct verb *

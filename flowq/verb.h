@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct lexer;
 struct plan;
@@ -34,7 +35,11 @@ struct verb {
 extern const struct verb verb_search, verb_where, verb_eval, verb_fields,
     verb_rename, verb_stats, verb_sort, verb_limit, verb_table, verb_union,
     verb_join, verb_csvfile, verb_jsonfile, verb_system, verb_outputcsv,
-    verb_outputjson, verb_import, verb_lookup;
+    verb_outputjson, verb_import, verb_lookup, verb_top, verb_dedup,
+    verb_timechart;
+
+/* What the arguments of limit let pass or skip: no more is looked at. */
+uint64_t limit_rows(const void *args);
 
 /* A source if FIRST, else a command after it. NULL: there is none of that
  * name. */

@@ -77,15 +77,8 @@ inner_write(void *ctx, const struct rowset *from, uint32_t at, uint32_t to,
 	    struct err *err)
 {
 	struct inner *in = ctx;
-	struct row_ref *refs = malloc(((size_t)to - at + 1) * sizeof(*refs));
-	int rc;
+	int rc = rowset_copy(in->rows, from, at, to, err);
 
-	if (!refs)
-		return oom(err);
-	for (uint32_t i = at; i < to; i++)
-		refs[i - at] = (struct row_ref){from, i};
-	rc = rowset_gather(in->rows, refs, to - at, err);
-	free(refs);
 	if (rc == 0 && rowset_bytes(in->rows) > in->max)
 		return err_set(err,
 			       "the rows in a join's brackets take more than "

@@ -30,6 +30,15 @@ limit_plan(struct plan *p, const struct command *c)
 	return plan_limit(p, a->skip, a->n);
 }
 
+uint64_t
+limit_rows(const void *args)
+{
+	const struct limit_args *a = args;
+	uint64_t n;
+
+	return __builtin_add_overflow(a->skip, a->n, &n) ? UINT64_MAX : n;
+}
+
 static enum verb_class
 limit_class(const void *args)
 {

@@ -178,23 +178,27 @@ add_range(struct plan *p, const struct table_spec *spec)
 }
 
 /* The time that rows are of: what was asked for, or else what there is. */
-static double
-range_seconds(const struct plan *p, const struct table_spec *spec)
+static struct period
+period_of(const struct plan *p, const struct table_spec *spec)
 {
 	const struct source_field *f = &p->src->fields[p->src->time_field];
-	int64_t from = spec->from, to = spec->to;
-	double seconds;
+	struct period d = {spec->from, spec->to, 0};
+	int64_t from, to;
 
-	if (to == INT64_MAX && from != INT64_MIN)
-		to = p->lexer->now;
+	if (d.to == INT64_MAX && d.from != INT64_MIN)
+		d.to = p->lexer->now;
+	from = d.from;
+	to = d.to;
 	if ((from == INT64_MIN || to == INT64_MAX) && !f->bounded)
-		return 0;
+		return d;
 	if (from == INT64_MIN)
 		from = (int64_t)(f->bounds.lo - SCALE_ZERO);
 	if (to == INT64_MAX)
 		to = (int64_t)(f->bounds.hi - SCALE_ZERO);
-	seconds = ((double)to - (double)from) / 1e6;
-	return seconds < 1 ? 1 : seconds;
+	d.seconds = ((double)to - (double)from) / 1e6;
+	if (d.seconds < 1)
+		d.seconds = 1;
+	return d;
 }
 
 static int
@@ -207,7 +211,7 @@ table_plan(struct plan *p, const struct command *c)
 		return plan_fail(p);
 	if (plan_source(p, src) || add_range(p, &a->spec))
 		return -1;
-	p->seconds = range_seconds(p, &a->spec);
+	p->period = period_of(p, &a->spec);
 	if (a->offset || a->limit != UINT64_MAX)
 		return plan_limit(p, a->offset, a->limit);
 	return 0;

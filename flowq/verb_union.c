@@ -310,6 +310,22 @@ union_parse(struct lexer *l, void **out)
 	return parse_nested(l, (struct query **)out);
 }
 
+static struct period
+both_periods(const struct period *a, const struct period *b)
+{
+	struct period d = *a;
+
+	if (b->from < d.from)
+		d.from = b->from;
+	if (b->to > d.to)
+		d.to = b->to;
+	if (b->seconds > d.seconds)
+		d.seconds = b->seconds;
+	if (d.from != INT64_MIN && d.to != INT64_MAX)
+		d.seconds = ((double)d.to - (double)d.from) / 1e6;
+	return d;
+}
+
 static int
 union_plan(struct plan *p, const struct command *c)
 {
@@ -335,6 +351,7 @@ union_plan(struct plan *p, const struct command *c)
 	}
 	add_fields(u);
 	add_order(u);
+	p->period = both_periods(&a.period, &b.period);
 	return plan_source(p, &u->src);
 }
 

@@ -110,7 +110,7 @@ def check(name, tables, cases, n):
 
 def main():
     n = failed = 0
-    for name in ('flowq', 'function'):
+    for name in ('flowq', 'function', 'verb'):
         tables, cases = parse(os.path.join(HERE, name + '.cases'))
         failed += check(name, tables, cases, n + 1)
         n += len(cases)

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Generated queries give what sqlite3 says of the same rows."""
+import datetime
 import ipaddress
 import json
 import math
 import os
 import random
+import re
 import sqlite3
 import statistics
 import sys
@@ -61,14 +63,30 @@ def database(rows):
     db = sqlite3.connect(':memory:')
     db.create_aggregate('percentile', 2, Percentile)
     db.create_aggregate('var', 1, Variance)
-    db.execute('create table t (%s)' % ', '.join('"%s"' % c for c in COLUMNS))
+    db.execute('create table t (%s, _id)' % ', '.join(
+        '"%s"' % c for c in COLUMNS))
     for r in rows:
-        v = [r.get(c) for c in COLUMNS]
-        for i, c in enumerate(COLUMNS):
-            if c in ADDRESSES and v[i] is not None:
-                v[i] = address(v[i])
+        v = [r.get(c) for c in COLUMNS] + [None]
+        for k, c in enumerate(COLUMNS):
+            if c in ADDRESSES and v[k] is not None:
+                v[k] = address(v[k])
         db.execute('insert into t values (%s)' % ','.join('?' * len(v)), v)
     return db
+
+
+def number_rows(root, db):
+    """The _id that rows got when they were stored."""
+    columns = ', '.join(COLUMNS)
+    _, out, _ = fr.ask(root, 'table t | fields _id, ' + columns, '--format',
+                       'json')
+    ids = {}
+    for line in out.splitlines():
+        row = json.loads(line)
+        ids.setdefault(tuple(number(c, row[c], ADDRESSES) for c in COLUMNS),
+                       []).append(row['_id'])
+    for n, *row in db.execute('select rowid, %s from t' % columns).fetchall():
+        db.execute('update t set _id = ? where rowid = ?',
+                   (ids[tuple(row)].pop(), n))
 
 
 class Generator:
@@ -331,6 +349,108 @@ def combined(root, db, g):
                    False)
 
 
+def summed(root, db, g):
+    """The same of top and dedup."""
+    rng = g.rng
+    c, sc = g.condition()
+    keys = rng.sample(['src_addr', 'dst_addr', 'dst_port', 'protocol',
+                       'tcp_flags', 'src_as', 'interface_name'],
+                      rng.randrange(1, 4))
+    k = ', '.join(keys)
+    if rng.random() < 0.5:
+        extra = rng.sample([n for n in COLUMNS if n not in keys], 2)
+        names = keys + extra
+        way = rng.choice(['', 'order=asc '])
+        query = 'table %st | search %s | dedup %s' % (way, c, k)
+        first = 'rank() over (partition by %s order by _time%s, _id%s)' % (
+            (k,) + ((' desc',) * 2 if not way else ('',) * 2))
+        sql = 'select %s from (select *, %s as r from t where %s) where ' \
+            'r = 1 order by _time%s, _id%s' % (
+                ((', '.join(names), first, sc) +
+                 ((' desc',) * 2 if not way else ('',) * 2)))
+        if rng.random() < 0.4:
+            n = rng.randrange(8)
+            query += ' | limit %d' % n
+            sql += ' limit %d' % n
+        return compare(root, db, query + ' | fields ' + ', '.join(names), sql,
+                       names, set(names) & set(ADDRESSES), True)
+    a, sa = rng.choice([('', 'count(*)'), g.aggregate()])
+    n = rng.choice([0, 1, 3, 10, 1000])
+    query = 'table t | search %s | top limit=%d %s%s | fields %s, a, percent' \
+        % (c, n, k, ' by %s as a' % a if a else '', k)
+    if not a:
+        query = query.replace('| fields', '| rename count as a | fields')
+    sql = 'select *, 100.0 * a / (select sum(a) from g) from g order by a ' \
+        'desc nulls last, %s limit %d' % (k, n)
+    sql = 'with g as (select %s, %s as a from t where %s group by %s) %s' % (
+        k, sa, sc, k, sql)
+    return compare(root, db, query, sql, keys + ['a', 'percent'],
+                   set(keys) & set(ADDRESSES), True)
+
+
+def charted(root, db, g):
+    """The same of timechart, whose columns SQL has to be told."""
+    rng = g.rng
+    c, sc = g.condition()
+    a, sa = g.aggregate()
+    text, us = rng.choice([('7s', 7), ('1m', 60), ('5m', 300), ('1h', 3600),
+                           ('1d', 86400)])
+    bucket = '_time / %d * %d' % (us * 1000000, us * 1000000)
+    query = 'table t | search %s | timechart span=%s fill=no %s as a' % (
+        c, text, a)
+    if rng.random() < 0.5:
+        query += ' | fields _time, a'
+        sql = 'select %s, %s from t where %s group by 1 order by 1' % (
+            bucket, sa, sc)
+        return compare(root, db, query, sql, ['_time', 'a'], set(), True)
+    key, n = rng.choice(['dst_port', 'tcp_flags', 'src_as', 'src_port %% 7']
+                        ), rng.randrange(1, 12)
+    key = key.replace('%%', '%')
+    query = query.replace('timechart', 'timechart limit=%d' % n) + ' by ' + key
+    ranks = list(db.execute(
+        'select %s, %s from t where %s group by 1 order by 2 desc nulls last,'
+        ' 1' % (key, sa, sc)))
+    # Without rows of it, a value has what an aggregate of nothing is.
+    cells, names = [], []
+    for value, _ in ranks[:n]:
+        names.append('null' if value is None else str(value))
+        cells.append('%s is %s' % (key, 'null' if value is None else value))
+    if len(ranks) > n:
+        names.append('other')
+        cells.append('not (%s)' % ' or '.join(cells) if cells else 'true')
+    if not ranks:
+        return compare(root, db, query, 'select 1 where false', [], set(),
+                       True)
+    sql = 'select %s, %s from t where %s group by 1 order by 1' % (
+        bucket, ', '.join(of_some(sa, cell) for cell in cells), sc)
+    return compare(root, db, query, sql, ['_time'] + names, set(), True)
+
+
+def of_some(aggregate, condition):
+    """An aggregate in SQL over the rows of a condition only."""
+    parts, rest = [], aggregate
+    while True:
+        found = re.search(r'\b(count|sum|avg|min|max|var|percentile)\(', rest)
+        if not found:
+            return ''.join(parts) + rest
+        at, depth = found.end(), 1
+        while depth:
+            depth += {'(': 1, ')': -1}.get(rest[at], 0)
+            at += 1
+        parts.append(rest[:at] + ' filter (where %s)' % condition)
+        rest = rest[at:]
+
+
+def number(name, value, addresses):
+    """A value as it is in the database."""
+    if name in addresses and value is not None:
+        return address(value)
+    if name == '_time':
+        return int(datetime.datetime.fromisoformat(
+            value.replace('Z', '+00:00')).timestamp() * 1000000)
+    return value
+
+
 def compare(root, db, query, sql, names, addresses, ordered):
     """A description if the answers differ, else None."""
     rc, out, err = fr.ask(root, query, '--format', 'json', '-q')
@@ -339,8 +459,7 @@ def compare(root, db, query, sql, names, addresses, ordered):
     got = []
     for line in out.splitlines():
         row = json.loads(line)
-        got.append([address(row[n]) if n in addresses and row[n] is not None
-                    else row[n] for n in names])
+        got.append([number(n, row[n], addresses) for n in names])
     want = [list(r) for r in db.execute(sql)]
     if not ordered:
         got.sort(key=order)
@@ -370,14 +489,17 @@ def main():
     rows = fr.random_rows(ROWS, SEED)
     db = database(rows)
     failed = 0
-    print('1..2')
+    print('1..4')
     with tempfile.TemporaryDirectory() as root:
         # Several writers: blocks that overlap in time, of several shapes.
         for a, b in (0, 4000), (4000, 5000), (5000, ROWS):
             fr.store(root, 't', rows[a:b])
+        number_rows(root, db)
         for n, what, queries, name in (
                 (1, one, QUERIES, 'generated queries'),
-                (2, combined, QUERIES // 2, 'joins and unions')):
+                (2, combined, QUERIES // 2, 'joins and unions'),
+                (3, summed, QUERIES // 2, 'tops and dedups'),
+                (4, charted, QUERIES // 4, 'timecharts')):
             bad = generate(root, db, what, random.Random(SEED), queries)
             failed += bool(bad)
             print('%sok %d - %d %s agree with sqlite3' % (

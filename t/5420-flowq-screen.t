@@ -92,6 +92,19 @@ def test_chart(root):
     again = lines(root, "table t | stats sum(octet_count) as octets by _time |"
                   " sort -_time", "--format", "chart", width=60)
     tap.equal(again[:10], got[:10])
+    got = lines(root, "table t | timechart span=10m sum(octet_count) by"
+                " src_port", "--format", "chart", width=60)
+    tap.equal([got[0], got[5], got[10]], ["0", "2", "1"])
+    assert got[15].strip().startswith("2026-11-23 10:00:00") and \
+        got[15].endswith("2026-11-23 10:30:00"), got
+    tap.equal([got[4][9:15], got[4].count("\u2581") + got[4].count("\u2588")],
+              [" \u2502\u2581\u2581\u2581\u2581", 48])
+    got = lines(root, "table t | top limit=2 src_port by sum(octet_count)",
+                "--format", "chart", width=60)
+    bars = [line.count("\u2588") for line in got[:2]]
+    tap.equal([line.split()[:2] for line in got[:2]],
+              [["0", "7371"], ["2", "6838"]])
+    assert bars[0] > bars[1] > 0, got
     ascii_only = shown(root, "table t | stats count by src_port", "--format",
                        "chart", env={"LC_ALL": "C"})
     assert ascii_only.isascii() and "###" in ascii_only, ascii_only

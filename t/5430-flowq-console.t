@@ -223,7 +223,8 @@ def test_help(root):
     out, _ = script(root, "help\n")
     names = re.findall(r"^  (\w+)(?: |$)", out, re.M)
     for name in ("table", "csvfile", "jsonfile", "system", "search", "where",
-                 "eval", "fields", "rename", "stats", "sort", "limit", "join",
+                 "eval", "fields", "rename", "stats", "timechart", "top",
+                 "sort", "limit", "dedup", "join",
                  "union", "lookup", "outputcsv", "outputjson", "import",
                  "explain"):
         assert name in names, name

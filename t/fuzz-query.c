@@ -61,16 +61,18 @@ drop(void *ctx, const struct rowset *r, uint32_t from, uint32_t to,
 	return 0;
 }
 
-static void
-run(struct plan *p, struct err *err)
+static int
+run(struct plan *p)
 {
 	for (struct stage *s = p->first; s; s = s->next) {
 		struct scan scan = {
 		    .src = s->src, .filter = s->filter, .sink = s->sink};
 
-		if (scan_run(&scan, err))
-			return;
+		if (!s->done && scan_run(&scan, p->lexer->err))
+			return -1;
+		s->done = true;
 	}
+	return 0;
 }
 
 /* A site's: no query touches a file. */
@@ -98,7 +100,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena arena = {0};
 	struct lexer lexer;
 	struct query query;
-	struct plan plan = {.arena = &arena, .lexer = &lexer, .site = &site};
+	struct plan plan = {
+	    .arena = &arena, .lexer = &lexer, .site = &site, .run = run};
 	struct err err = {0};
 
 	if (!out)
@@ -107,7 +110,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lexer.now = 1795428000000000;
 	if (query_parse(&lexer, &query) == 0) {
 		if (plan_make(&plan, &query, out, &writer) == 0)
-			run(&plan, &err);
+			run(&plan);
 		plan_clear(&plan);
 	} else if (!err.text[0] || lexer.err_pos > size) {
 		abort(); /* an error says what and where */
