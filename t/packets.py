@@ -16,12 +16,13 @@ def udp(payload, sport=50000, dport=2055, length=None):
     return be("HHHH", sport, dport, length, 0) + payload
 
 
-def ipv4(body, src="192.0.2.1", proto=17, frag=0, options=b"", total=None):
+def ipv4(body, src="192.0.2.1", dst="192.0.2.254", proto=17, frag=0,
+         options=b"", total=None):
     header = 20 + len(options)
     total = header + len(body) if total is None else total
     return be("BBHHHBBH", 0x40 | header // 4, 0, total, 7, frag, 64, proto,
-              0) + ipaddress.ip_address(src).packed + b"\xc0\0\2\xfe" + \
-        options + body
+              0) + ipaddress.ip_address(src).packed + \
+        ipaddress.ip_address(dst).packed + options + body
 
 
 def ipv6(body, src="2001:db8::1", proto=17, length=None):

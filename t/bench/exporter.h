@@ -39,7 +39,7 @@ struct export
 	struct traffic *traffic;
 	int version; /* 5, 9 or 10 (IPFIX) */
 	uint32_t exporters;
-	uint32_t burst;	  /* datagrams of one exporter in a row */
+	uint32_t burst;	  /* datagrams of one exporter in a row, 0: fit */
 	uint64_t flows;	  /* to make in all */
 	double rate;	  /* flows a second, by the exporters' clock */
 	int64_t start_us; /* of that clock, since 1970 */

@@ -26,6 +26,10 @@ static const char usage[] =
     "  --flows N            how many (1000000)\n"
     "  --rate N             flows a second; 0: as fast as it goes (0)\n"
     "  --exporters N        each with a source id and a port of its own (1)\n"
+    "  --burst N            datagrams of one exporter in a row (by the rate; "
+    "1)\n"
+    "  --from ADDRESS       IPv4, of the first exporter; each next has the "
+    "next\n"
     "  --seed N             another load (1)\n"
     "  --start SECONDS      the exporters' clock at the start, since 1970 "
     "(now)\n"
@@ -33,8 +37,8 @@ static const char usage[] =
     "  --summary            what was sent, as JSON, to stderr at the end\n";
 
 struct options {
-	const char *to, *pcap;
-	uint64_t version, flows, exporters, seed;
+	const char *to, *pcap, *from;
+	uint64_t version, flows, exporters, burst, seed;
 	double rate;
 	int64_t start_us;
 	int64_t cpu;
@@ -48,6 +52,8 @@ enum {
 	OPT_FLOWS,
 	OPT_RATE,
 	OPT_EXPORTERS,
+	OPT_BURST,
+	OPT_FROM,
 	OPT_SEED,
 	OPT_START,
 	OPT_CPU,
@@ -61,6 +67,8 @@ static const struct option longopts[] = {
     {"flows", required_argument, NULL, OPT_FLOWS},
     {"rate", required_argument, NULL, OPT_RATE},
     {"exporters", required_argument, NULL, OPT_EXPORTERS},
+    {"burst", required_argument, NULL, OPT_BURST},
+    {"from", required_argument, NULL, OPT_FROM},
     {"seed", required_argument, NULL, OPT_SEED},
     {"start", required_argument, NULL, OPT_START},
     {"cpu", required_argument, NULL, OPT_CPU},
@@ -109,6 +117,12 @@ take_option(struct options *o, int c)
 		break;
 	case OPT_EXPORTERS:
 		o->exporters = number(optarg, 1, EXPORTERS_MAX);
+		break;
+	case OPT_BURST:
+		o->burst = number(optarg, 1, UINT32_MAX);
+		break;
+	case OPT_FROM:
+		o->from = optarg;
 		break;
 	case OPT_SEED:
 		o->seed = number(optarg, 0, UINT64_MAX);
@@ -201,9 +215,10 @@ main(int argc, char **argv)
 	x.exporters = o.exporters;
 	x.flows = o.flows;
 	x.start_us = o.start_us;
+	x.burst = o.burst;
 	x.rate = o.rate > 0 ? o.rate : 1e6;
 	if (o.to)
-		result = output_udp(&x, o.to, o.rate, &seconds);
+		result = output_udp(&x, o.from, o.to, o.rate, &seconds);
 	else
 		result = output_pcap(&x, o.pcap);
 	if (o.summary)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "t/bench/output.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -122,8 +123,24 @@ resolve(const char *to)
 	return found;
 }
 
+/* The address of exporter I, if they have some of their own. */
 static int
-sender_init(struct sender *s, const char *to, uint32_t n)
+bind_from(int fd, const char *from, uint32_t i)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+
+	if (!from)
+		return 0;
+	if (inet_pton(AF_INET, from, &a.sin_addr) != 1) {
+		errno = EINVAL;
+		return -1;
+	}
+	a.sin_addr.s_addr = htonl(ntohl(a.sin_addr.s_addr) + i);
+	return bind(fd, (struct sockaddr *)&a, sizeof a);
+}
+
+static int
+sender_init(struct sender *s, const char *from, const char *to, uint32_t n)
 {
 	struct addrinfo *a = resolve(to);
 	int fd, size = 4 << 20;
@@ -132,7 +149,8 @@ sender_init(struct sender *s, const char *to, uint32_t n)
 		return -1;
 	for (s->nsockets = 0; s->nsockets < n; s->nsockets++) {
 		fd = socket(a->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		if (fd == -1 || connect(fd, a->ai_addr, a->ai_addrlen) == -1) {
+		if (fd == -1 || bind_from(fd, from, s->nsockets) == -1 ||
+		    connect(fd, a->ai_addr, a->ai_addrlen) == -1) {
 			freeaddrinfo(a);
 			return fail(to);
 		}
@@ -256,7 +274,8 @@ burst_at(double rate)
 }
 
 int
-output_udp(struct export *x, const char *to, double rate, double *seconds)
+output_udp(struct export *x, const char *from, const char *to, double rate,
+	   double *seconds)
 {
 	struct sender s = {.rate = rate, .burst = burst_at(rate)};
 	struct pool p = {0};
@@ -264,8 +283,10 @@ output_udp(struct export *x, const char *to, double rate, double *seconds)
 
 	*seconds = 0;
 	prctl(PR_SET_TIMERSLACK, 1);
-	x->burst = s.burst;
-	if (sender_init(&s, to, x->exporters) == -1 || pool_init(&p) == -1)
+	if (x->burst == 0)
+		x->burst = s.burst;
+	if (sender_init(&s, from, to, x->exporters) == -1 ||
+	    pool_init(&p) == -1)
 		return -1;
 	while (result == 0) {
 		const uint8_t *bytes = p.bytes;
@@ -347,7 +368,8 @@ output_pcap(struct export *x, const char *path)
 
 	if (!f)
 		return fail(path);
-	x->burst = 1;
+	if (x->burst == 0)
+		x->burst = 1;
 	result = pcap_write(x, f);
 	if (fclose(f) == EOF || result == -1)
 		return fail(path);
