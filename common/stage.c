@@ -164,9 +164,10 @@ stage_pause(struct stage *s, bool pause)
 		return;
 	s->paused = pause;
 	set_input(s);
-	/* there may be objects left, which no event tells of */
+	/* there may be objects left, which no event tells of; whether there is
+	 * input too is not known, and a pipe would be waited for */
 	if (!pause && s->input)
-		event_active(s->input, EV_READ, 0);
+		event_active(s->input, EV_TIMEOUT, 0);
 }
 
 /* ---- objects ---- */
@@ -229,12 +230,13 @@ settle(struct stage *s, int rc)
 		fail(s);
 }
 
+/* READABLE: a read will not wait. */
 static int
-read_input(struct stage *s)
+read_input(struct stage *s, bool readable)
 {
 	int rc = give_input(s); /* what was left */
 
-	if (rc != 0 || s->paused || s->in.fd < 0)
+	if (rc != 0 || !readable || s->paused || s->in.fd < 0)
 		return rc;
 	if (stream_fill(&s->in, &s->err) < 0)
 		return s->from ? STAGE_REJOIN : -1;
@@ -252,8 +254,7 @@ on_input(evutil_socket_t fd, short what, void *arg)
 	struct timeval quiet = milliseconds(QUIET_MS);
 
 	(void)fd;
-	(void)what;
-	settle(s, read_input(s));
+	settle(s, read_input(s, what & EV_READ));
 	if (!s->failed && s->in.eof && !s->paused)
 		finish(s);
 	else if (evtimer_pending(s->quiet, NULL))

@@ -208,6 +208,26 @@ def from_stdin():
        "no store: an error that names it", p.stderr)
 
 
+def idle_stdin():
+    """A pipe that has nothing for now is not waited for when the store goes
+    on."""
+    store = Store(place("s"))
+    store.stalled = True
+    big = batch(65536, {c: ("u64", list(range(65536))) for c in "abcde"})
+    p = start("--to", "unix:" + place("s"), "--table", "t",
+              stdin=subprocess.PIPE)
+    p.stdin.write(big)  # more than a socket takes
+    p.stdin.flush()
+    time.sleep(0.5)
+    store.stalled = False
+    wait(lambda: store.tables.get("t"), "the batch")
+    p.send_signal(signal.SIGTERM)
+    is_(p.wait(30), 0, "a pipe that is silent does not hold up its end")
+    p.stdin.close()
+    p.stderr.close()
+    store.close()
+
+
 def wrong():
     for args, said in (
             (["--from", "/x"], "'/x' is no socket (unix:PATH)"),
@@ -256,5 +276,6 @@ any_order()
 stalled()
 to_stdout()
 from_stdin()
+idle_stdin()
 wrong()
 done()
