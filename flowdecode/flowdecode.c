@@ -247,6 +247,16 @@ update_stats(struct flowdecode *f, int64_t now)
 		f->stats_ms = now + STATS_MS + 20 * (now_ms() - now);
 }
 
+static void
+on_report(void *ctx)
+{
+	struct flowdecode *f = ctx;
+
+	f->stats_ms = 0;
+	update_stats(f, now_ms());
+	report(f);
+}
+
 static int
 open_state(struct flowdecode *f, struct err *e)
 {
@@ -564,7 +574,7 @@ run(struct flowdecode *f, struct err *e)
 			       .object = on_object,
 			       .tick = on_tick,
 			       .tick_ms = TICK_MS,
-			       .report = report,
+			       .report = on_report,
 			       .metrics = f->metrics,
 			       .measure = measure,
 			       .start = on_start,

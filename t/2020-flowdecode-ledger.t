@@ -3,12 +3,16 @@
 """flowdecode's ledger as a file of JSON, and what it keeps apart by port."""
 import json
 import os
+import random
 import re
 import select
 import signal
 import subprocess
+import threading
 
+import exporters
 import netflow
+import scrape
 import tap
 import v9
 
@@ -35,7 +39,8 @@ def figures(text):
 def check_ledger(ledger):
     parts = ("decoded", "options", "templates", "waiting", "expired",
              "malformed")
-    tap.equal(sum(ledger["sets_" + p] for p in parts), ledger["sets"], "sets")
+    tap.equal(sum(ledger.get("sets_" + p, 0) for p in parts),
+              ledger.get("sets", 0), f"sets of {ledger}")
 
 
 def same(counts, words):
@@ -148,6 +153,118 @@ def test_time(scratch):
     netflow.wait_for(lambda: ledger_of(p).get("sets_waiting"), "waiting")
     netflow.wait_for(lambda: ledger_of(p).get("sets_expired"), "given up")
     p.communicate(timeout=30)
+
+
+FALL = ("sets_waiting", "missing")  # other counts never do
+
+
+class Watch:
+    """Checks a ledger whenever it is looked at: all of it, and that it does
+    not fall."""
+
+    def __init__(self):
+        self.before, self.moments, self.waited, self.malformed = {}, 0, 0, 0
+
+    def look(self, total, parts):
+        check_ledger(total)
+        summed = dict.fromkeys(total, 0)
+        for x in parts:
+            check_ledger(x)
+            for k, v in x.items():
+                summed[k] = summed.get(k, 0) + v
+        tap.equal({k: v for k, v in summed.items() if v},
+                  {k: v for k, v in total.items() if v}, "sum of exporters")
+        for k, v in self.before.items():
+            assert k in FALL or total.get(k, 0) >= v, (k, v, total)
+        if total.get("datagrams", 0) > self.before.get("datagrams", 0):
+            self.moments += 1
+        self.waited = max(self.waited, total.get("sets_waiting", 0))
+        self.malformed = total.get("sets_malformed", 0)
+        self.before = total
+
+
+def printed(p, lines):
+    """What SIGUSR1 prints: the total, and a ledger for each exporter."""
+    total, parts, known = None, [], None
+    p.send_signal(signal.SIGUSR1)
+    for line in lines:
+        if "total: " in line:
+            total = figures(line)
+        elif total is not None and known is None:
+            known = figures(line)["exporters"]
+        elif " version " in line or "(not NetFlow):" in line:
+            if "said once" not in line:
+                parts.append(figures(line.split(": ", 2)[2]))
+        if known is not None and len(parts) == known:
+            return total, parts
+    raise AssertionError("it has ended")
+
+
+def scraped(port, names):
+    """The same of --metrics."""
+    _, _, text = scrape.get(port)
+    total, parts = {}, {}
+    for one, name, labels, value in re.findall(
+            r"^flowdecode_(exporter_)?(\w+?)(?:_total)?(?:{(.*)})? (\d+)$",
+            text.decode(), re.M):
+        if name in names:
+            x = parts.setdefault(labels, {}) if one else total
+            x[name] = int(value)
+    return total, list(parts.values())
+
+
+def written(path):
+    """The same of --stats."""
+    whole = json.loads(path.read_text())
+    return whole["total"], [{k: x[k] for k in whole["total"]}
+                            for x in whole["exporters"]]
+
+
+def test_any_moment(scratch):
+    """the identities hold at any moment, with load, bad data and late ones"""
+    if not v9.msgpack:
+        raise tap.Skip("python3-msgpack is not installed")
+    rng, done = random.Random(1), threading.Event()
+    load = [v9.msgpack.packb([1, 7, 1, "default", time, address.packed, port,
+                              payload], use_bin_type=True)
+            for net in range(8)
+            for time, address, port, payload in exporters.stream(rng, net, 60)]
+    port = scrape.free_port()
+    stats = scratch / "stats"
+    with subprocess.Popen(
+            [tap.program("flowdecode"), "--stats", stats, "--wait", "20K",
+             "--metrics", str(port)], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as p:
+        def feed():
+            while not done.is_set():
+                for d in load:
+                    p.stdin.write(d)
+            p.stdin.close()
+
+        feeder = threading.Thread(target=feed)
+        lines = (line.decode() for line in p.stderr)
+        watches = by_signal, by_file, by_scrape = Watch(), Watch(), Watch()
+        netflow.wait_for(stats.exists, "start")
+        feeder.start()
+        try:
+            while by_signal.moments < 40:
+                by_signal.look(*printed(p, lines))
+                by_file.look(*written(stats))
+                if by_signal.moments % 8 == 0:
+                    by_scrape.look(*scraped(port, by_file.before))
+        finally:
+            done.set()
+            for _ in lines:
+                pass
+            feeder.join()
+    tap.equal((by_file.moments > 30, by_scrape.moments > 3), (True, True),
+              "moments")
+    for w in watches:
+        assert w.waited > 0 and w.malformed > 0, w.before
+        assert w.before["sets_expired"] > 0, w.before
+    by_file.look(*written(stats))
+    tap.comment(f"{by_signal.moments} moments in "
+                f"{by_file.before['datagrams']} datagrams")
 
 
 def test_scope(scratch):
