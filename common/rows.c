@@ -24,6 +24,14 @@ struct rows {
 	struct field fields[SHAPE_FIELDS_MAX];
 	struct value values[SHAPE_FIELDS_MAX];
 	char names[SHAPE_FIELDS_MAX][FIELD_NAME_MAX];
+	/* Rows are mostly like the one before: what its keys mean, and the
+	 * shape that they and their types make. */
+	enum col_type means[SHAPE_FIELDS_MAX];
+	size_t nmeans;	/* keys that are known */
+	size_t nfields; /* of the shape; NULL: there is none to go by */
+	bool same;	/* this row is like it so far */
+	const struct shape *shape;
+	int at[SHAPE_FIELDS_MAX]; /* columns */
 };
 
 struct rows *
@@ -252,11 +260,10 @@ set_ip(struct value *v, const uint8_t ip[16])
 }
 
 static void
-read_text(const char *name, const msgpack_object *o, struct value *v)
+read_text(enum col_type t, const msgpack_object *o, struct value *v)
 {
 	const char *s = o->via.str.ptr;
 	size_t len = o->via.str.size;
-	enum col_type t = type_of_name(name);
 	uint8_t ip[16];
 
 	*v = (struct value){.type = COL_STRING};
@@ -273,9 +280,9 @@ read_text(const char *name, const msgpack_object *o, struct value *v)
 }
 
 static void
-read_bin(const char *name, const msgpack_object *o, struct value *v)
+read_bin(enum col_type t, const msgpack_object *o, struct value *v)
 {
-	if (type_of_name(name) == COL_IP && o->via.bin.size == 16) {
+	if (t == COL_IP && o->via.bin.size == 16) {
 		set_ip(v, (const uint8_t *)o->via.bin.ptr);
 		return;
 	}
@@ -284,9 +291,8 @@ read_bin(const char *name, const msgpack_object *o, struct value *v)
 }
 
 static void
-read_integer(const char *name, const msgpack_object *o, struct value *v)
+read_integer(enum col_type t, const msgpack_object *o, struct value *v)
 {
-	enum col_type t = type_of_name(name);
 	bool negative = o->type == MSGPACK_OBJECT_NEGATIVE_INTEGER;
 
 	*v = (struct value){.type = negative ? COL_I64 : COL_U64,
@@ -299,20 +305,21 @@ read_integer(const char *name, const msgpack_object *o, struct value *v)
 		v->type = COL_MAC;
 }
 
+/* T is what the field's name says of its type. */
 static int
-read_value(const char *name, const msgpack_object *o, struct value *v,
-	   struct err *e)
+read_value(const char *name, enum col_type t, const msgpack_object *o,
+	   struct value *v, struct err *e)
 {
 	switch (o->type) {
 	case MSGPACK_OBJECT_STR:
-		read_text(name, o, v);
+		read_text(t, o, v);
 		return 0;
 	case MSGPACK_OBJECT_BIN:
-		read_bin(name, o, v);
+		read_bin(t, o, v);
 		return 0;
 	case MSGPACK_OBJECT_POSITIVE_INTEGER:
 	case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-		read_integer(name, o, v);
+		read_integer(t, o, v);
 		return 0;
 	case MSGPACK_OBJECT_BOOLEAN:
 		return record_unpack_value(o, COL_BOOL, v);
@@ -324,6 +331,14 @@ read_value(const char *name, const msgpack_object *o, struct value *v,
 	}
 }
 
+/* Whether key N is that of the row before. */
+static bool
+is_known(const struct rows *r, size_t n, const msgpack_object_str *key)
+{
+	return n < r->nmeans && memcmp(r->names[n], key->ptr, key->size) == 0 &&
+	       r->names[n][key->size] == '\0';
+}
+
 static int
 read_pair(struct rows *r, size_t n, const msgpack_object_kv *kv, struct err *e)
 {
@@ -333,11 +348,18 @@ read_pair(struct rows *r, size_t n, const msgpack_object_kv *kv, struct err *e)
 	    key->size >= FIELD_NAME_MAX || memchr(key->ptr, '\0', key->size))
 		return err_set(e, "row: a key is no text of 1 to %d bytes",
 			       FIELD_NAME_MAX - 1);
-	memcpy(r->names[n], key->ptr, key->size);
-	r->names[n][key->size] = '\0';
-	r->fields[n].name = element_canonical(r->names[n]);
-	if (read_value(r->fields[n].name, &kv->val, &r->values[n], e) != 0)
+	if (!is_known(r, n, key)) {
+		memcpy(r->names[n], key->ptr, key->size);
+		r->names[n][key->size] = '\0';
+		r->fields[n].name = element_canonical(r->names[n]);
+		r->means[n] = type_of_name(r->fields[n].name);
+		r->nmeans = n + 1;
+		r->same = false;
+	}
+	if (read_value(r->fields[n].name, r->means[n], &kv->val, &r->values[n],
+		       e) != 0)
 		return -1;
+	r->same &= r->fields[n].type == r->values[n].type;
 	r->fields[n].type = r->values[n].type;
 	return 0;
 }
@@ -362,9 +384,7 @@ put_row(struct rows *r, struct batch *b, size_t n, struct err *e)
 	size_t size = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		int at = shape_find(b->shape, r->fields[i].name);
-
-		if (column_put(&b->cols[at], r->fields[i].type, b->rows,
+		if (column_put(&b->cols[r->at[i]], r->fields[i].type, b->rows,
 			       &r->values[i], e) != 0)
 			return -1;
 		size += 8;
@@ -377,31 +397,50 @@ put_row(struct rows *r, struct batch *b, size_t n, struct err *e)
 	return 0;
 }
 
+/* The shape of the N fields of this row, and where they are in it. */
+static int
+find_shape(struct rows *r, size_t n, struct err *e)
+{
+	if (r->shape && r->same && n == r->nfields)
+		return 0;
+	r->shape = NULL;
+	if (shapes_get(r->shapes, r->fields, n, &r->shape, e) != 0) {
+		r->shape = NULL;
+		return err_prefix(e, "row");
+	}
+	for (size_t i = 0; i < n; i++)
+		r->at[i] = shape_find(r->shape, r->fields[i].name);
+	r->nfields = n;
+	return 0;
+}
+
 int
 rows_add(struct rows *r, const msgpack_object *map, struct err *e)
 {
-	const struct shape *s;
 	struct batch *b;
 	size_t n = 0;
 
 	if (map->via.map.size > SHAPE_FIELDS_MAX)
 		return err_set(e, "row of %u fields (%d may be)",
 			       map->via.map.size, SHAPE_FIELDS_MAX);
+	r->same = true;
 	for (uint32_t i = 0; i < map->via.map.size; i++) {
 		if (map->via.map.ptr[i].val.type == MSGPACK_OBJECT_NIL)
 			continue;
-		if (read_pair(r, n++, &map->via.map.ptr[i], e) != 0)
+		if (read_pair(r, n++, &map->via.map.ptr[i], e) != 0) {
+			r->shape = NULL; /* the fields are of no row */
 			return -1;
+		}
 	}
-	if (shapes_get(r->shapes, r->fields, n, &s, e) != 0)
-		return err_prefix(e, "row");
-	b = find_open(r, s);
+	if (find_shape(r, n, e) != 0)
+		return -1;
+	b = find_open(r, r->shape);
 	if (b && b->rows == BATCH_ROWS_MAX)
 		return err_set(e, "row: batch is full"); /* not taken */
 	if (!b) {
 		if (r->n == OPEN_MAX)
 			return err_set(e, "row: too many shapes are open");
-		b = batch_new(s);
+		b = batch_new(r->shape);
 		if (!b)
 			return err_set(e, "out of memory for records");
 		r->last = r->n;

@@ -718,6 +718,19 @@ table_column(const struct table *t, size_t i, size_t col,
 }
 
 int
+table_batch(const struct table *t, size_t i, struct table_scratch *s,
+	    struct batch *to, struct err *e)
+{
+	const struct block *b = table_block(t, i);
+
+	for (size_t k = 0; k < b->shape->n; k++)
+		if (table_column(t, i, k, s, &to->cols[k], e) != 0)
+			return -1;
+	to->rows = b->rows;
+	return 0;
+}
+
+int
 table_entries(const struct table *t, size_t i, size_t col,
 	      struct table_scratch *s, struct coded *c, struct err *e)
 {

@@ -153,6 +153,10 @@ void table_scratch_clear(struct table_scratch *);
 int table_column(const struct table *, size_t i, size_t col,
 		 struct table_scratch *, struct column *c, struct err *);
 
+/* All columns of block I into TO, a batch of its shape from batch_new. */
+int table_batch(const struct table *, size_t i, struct table_scratch *,
+		struct batch *to, struct err *);
+
 /*
  * A column as entries, and for each row one of them.  Most blocks keep
  * addresses and others that repeat so, and much can be said of few entries

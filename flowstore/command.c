@@ -17,6 +17,8 @@ static const struct command commands[] = {
     {"check", "TABLE ...", "r", 1, INT_MAX, check_run},
     {"create", "TABLE ...", "", 1, INT_MAX, create_run},
     {"drop", "TABLE ...", "y", 1, INT_MAX, drop_run},
+    {"export", "TABLE [FILE]", "fy", 1, 2, export_run},
+    {"import", "TABLE [FILE]", "fH", 1, 2, import_run},
     {"info", "TABLE", "j", 1, 1, info_run},
     {"purge", "TABLE FROM TO", "y", 3, 3, purge_run},
     {"retention", "TABLE [AGE|SIZE|none]", "a", 0, 3, retention_run},
@@ -24,9 +26,7 @@ static const struct command commands[] = {
 };
 
 /* Verbs that are no command of this file. */
-static const char *const kept[] = {
-    "backup", "export", "import", "purge", "restore", "serve",
-};
+static const char *const kept[] = {"backup", "restore", "serve"};
 
 static const struct command *
 find(const char *name)
@@ -63,10 +63,8 @@ static const struct {
 	char letter;
 	const char *text;
 } options[] = {
-    {'a', " [--apply]"},
-    {'j', " [--json]"},
-    {'r', " [--repair]"},
-    {'y', " [--yes]"},
+    {'a', " [--apply]"}, {'f', " [--format FORMAT]"}, {'H', " [--host NAME]"},
+    {'j', " [--json]"},	 {'r', " [--repair]"},	      {'y', " [--yes]"},
 };
 
 static void __attribute__((noreturn)) usage(const struct command *c)
@@ -83,6 +81,19 @@ static void __attribute__((noreturn)) usage(const struct command *c)
 	snprintf(text + n, sizeof(text) - n, "%s%s\n", *c->words ? " " : "",
 		 c->words);
 	cli_help(text);
+}
+
+static enum form
+form_by_name(const char *name)
+{
+	static const char *const names[] = {[FORM_CSV] = "csv",
+					    [FORM_JSON] = "json",
+					    [FORM_MSGPACK] = "msgpack"};
+
+	for (int i = FORM_CSV; i <= FORM_MSGPACK; i++)
+		if (strcmp(names[i], name) == 0)
+			return (enum form)i;
+	cli_usage("flowstore", "no format '%s': csv, json or msgpack", name);
 }
 
 static void
@@ -103,6 +114,8 @@ parse(const struct command *c, int argc, char **argv, struct command_args *a)
 	static const struct option longs[] = {
 	    {"root", required_argument, NULL, ROOT},
 	    {"apply", no_argument, NULL, 'a'},
+	    {"format", required_argument, NULL, 'f'},
+	    {"host", required_argument, NULL, 'H'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"repair", no_argument, NULL, 'r'},
 	    {"yes", no_argument, NULL, 'y'},
@@ -123,6 +136,12 @@ parse(const struct command *c, int argc, char **argv, struct command_args *a)
 			break;
 		case 'a':
 			a->apply = true;
+			break;
+		case 'f':
+			a->form = form_by_name(optarg);
+			break;
+		case 'H':
+			a->host = optarg;
 			break;
 		case 'j':
 			a->json = true;

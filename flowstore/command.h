@@ -9,11 +9,16 @@
 
 #include "common/err.h"
 
+/* Of the files that are exported and imported. */
+enum form { FORM_UNKNOWN, FORM_CSV, FORM_JSON, FORM_MSGPACK };
+
 /* What the command line said, checked against what the command takes. */
 struct command_args {
 	const char *root; /* directory of the tables */
 	int n;		  /* words after the verb */
 	char **words;
+	const char *host; /* NULL where not given */
+	enum form form;
 	bool json, yes, apply, repair;
 };
 
@@ -47,6 +52,8 @@ void command_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* One noun a file. */
 int tables_run(const struct command_args *, struct err *);
 int check_run(const struct command_args *, struct err *);
+int export_run(const struct command_args *, struct err *);
+int import_run(const struct command_args *, struct err *);
 int info_run(const struct command_args *, struct err *);
 int create_run(const struct command_args *, struct err *);
 int drop_run(const struct command_args *, struct err *);

@@ -33,12 +33,9 @@ enum {
 	ROWS_GATHER = 4096, /* rows that make a batch at once */
 	SHAPES_SPARE = 16,
 	KEEP_BYTES = 128 << 20,
-	SEGMENT_AGE = 24 * 60 * 60,
 };
 
-#define SEGMENT_SIZE (UINT64_C(1) << 30)
 #define SEGMENT_SIZE_MAX (UINT64_C(1) << 40)
-#define MIN_FREE 0.05 /* of the disk */
 
 static const char usage[] =
     "usage: flowstore [-v] [--root DIR] [--host NAME] TABLE\n"
@@ -405,9 +402,7 @@ serve(const struct flowstore *f, const struct writer_options *o,
 int
 main(int argc, char **argv)
 {
-	struct writer_options o = {.keep = {.segment_size = SEGMENT_SIZE,
-					    .segment_age = SEGMENT_AGE,
-					    .min_free_part = MIN_FREE}};
+	struct writer_options o = {.keep = KEEPER_DEFAULTS};
 	struct flowstore f = {0};
 	struct err err = {0};
 	char root[PATH_MAX];
@@ -416,11 +411,11 @@ main(int argc, char **argv)
 	const struct command *command = command_find(argc, argv);
 
 	log_init("flowstore");
+	signal(SIGXFSZ, SIG_IGN); /* writing says so itself */
+	keep_memory();
 	if (command)
 		return command_main(command, argc, argv);
 	stage_hold_signals();
-	keep_memory();
-	signal(SIGXFSZ, SIG_IGN); /* writing says so itself */
 	parse(argc, argv, &o, &f);
 	rc = table_root(o.root, root, sizeof(root), &err);
 	o.root = root;

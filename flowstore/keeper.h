@@ -24,6 +24,13 @@ struct keeper_options {
 	bool remove_oldest;   /* when less is free; else writing is held */
 };
 
+/* 1 GiB, a day, 5 % */
+#define KEEPER_DEFAULTS                                                      \
+	{                                                                    \
+		.segment_size = UINT64_C(1) << 30,                           \
+		.segment_age = (int64_t)24 * 60 * 60, .min_free_part = 0.05, \
+	}
+
 struct keeper {
 	struct keeper_options opt;
 	int lock; /* of the table; the writer's */

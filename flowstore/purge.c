@@ -53,21 +53,6 @@ part_of_block(const struct purge *p, const struct block *b)
 	return part_of(p, s->min.i, s->max.i);
 }
 
-/* Block I of a table as a batch. */
-static int
-read_block(const struct table *t, size_t i, struct batch *to, struct err *e)
-{
-	struct table_scratch scratch = {0};
-	const struct block *b = table_block(t, i);
-	int r = 0;
-
-	for (size_t k = 0; k < b->shape->n && r == 0; k++)
-		r = table_column(t, i, k, &scratch, &to->cols[k], e);
-	to->rows = b->rows;
-	table_scratch_clear(&scratch);
-	return r;
-}
-
 static bool
 is_purged(const struct purge *p, const struct column *time, uint32_t row)
 {
@@ -108,15 +93,17 @@ cut_block(struct purge *p, struct cut *c, const struct table *t, size_t i,
 {
 	const struct block *b = table_block(t, i);
 	struct batch *from = batch_new(b->shape), *to = batch_new(b->shape);
+	struct table_scratch scratch = {0};
 	int r = -1;
 
 	if (!from || !to)
 		err_set(e, "out of memory");
-	else if (read_block(t, i, from, e) == 0 &&
+	else if (table_batch(t, i, &scratch, from, e) == 0 &&
 		 keep_rows(p, from, to, e) == 0)
 		r = cut_encode(c, to, e);
 	if (r == 0)
 		p->rows += b->rows - to->rows;
+	table_scratch_clear(&scratch);
 	batch_free(from);
 	batch_free(to);
 	return r;

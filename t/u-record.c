@@ -213,6 +213,66 @@ END_TEST
 
 /* Every cut and every flipped byte of a batch: an error or a batch, and the
  * sanitizers have the last word. */
+/* Rows and the shapes they make; NULL: it is none. */
+#define ROW(s) s, sizeof(s) - 1
+static const struct {
+	const char *row;
+	size_t len;
+	const char *shape;
+} mixed[] = {
+    {ROW("\x82\xa1\x61\x01\xa1\x62\x02"), "a:u64 b:u64"},
+    {ROW("\x82\xa1\x61\xa1x\xa1\x62\x81"), NULL},
+    {ROW("\x82\xa1\x61\xa1x\xa1\x62\x02"), "a:string b:u64"},
+    {ROW("\x82\xa1\x62\x01\xa1\x61\x02"), "a:u64 b:u64"},
+    {ROW("\x81\xa1\x62\x01"), "b:u64"},
+    {ROW("\x83\xa1\x62\x01\xa1\x61\xc0\xa2\x61\x62\xff"), "ab:i64 b:u64"},
+    {ROW("\x82\xa1\x62\x01\xa1\x62\x02"), NULL},
+    {ROW("\x80"), ""},
+    {ROW("\x82\xa1\x62\x01\xa2\x61\x62\xff"), "ab:i64 b:u64"},
+};
+
+static void
+check_shape(const struct batch *b, const char *expected)
+{
+	char text[64] = "";
+
+	for (size_t c = 0; c < b->shape->n; c++) {
+		const struct field *f = &b->shape->fields[c];
+		size_t len = strlen(text);
+
+		snprintf(text + len, sizeof(text) - len, "%s%s:%s",
+			 c ? " " : "", f->name, col_type_name(f->type));
+	}
+	ck_assert_str_eq(text, expected);
+}
+
+/* Rows are taken for like the one before: here they hardly are. */
+START_TEST(rows_of_all_kinds_mixed)
+{
+	struct record_reader *r = record_reader_new(shapes);
+	const struct batch *b;
+	uint32_t seed = 1;
+
+	for (int k = 0; k < 3000; k++) {
+		size_t i = (seed = seed * 1103515245 + 12345) >> 16;
+		int n;
+
+		i %= sizeof(mixed) / sizeof(*mixed);
+		n = record_read(r, mixed[i].row, mixed[i].len, &b, &e);
+		ck_assert_int_eq(n, mixed[i].shape ? 0 : -1);
+		/* gathered rows are taken now and then only */
+		if (n != 0 || k % 3 == 0)
+			continue;
+		while ((b = record_reader_take(r, 1)))
+			ck_assert_uint_gt(b->rows, 0);
+		n = record_read(r, mixed[i].row, mixed[i].len, &b, &e);
+		ck_assert_int_eq(n, 0);
+		check_shape(record_reader_take(r, 1), mixed[i].shape);
+	}
+	record_reader_free(r);
+}
+END_TEST
+
 START_TEST(damaged_batches)
 {
 	struct record_reader *r = record_reader_new(shapes);
@@ -370,6 +430,7 @@ main(void)
 	tcase_add_test(tc, batches_come_back);
 	tcase_add_test(tc, rows_come_back_as_batches);
 	tcase_add_test(tc, rows_are_typed);
+	tcase_add_test(tc, rows_of_all_kinds_mixed);
 	tcase_add_test(tc, damaged_batches);
 	tcase_add_test(tc, extents);
 	tcase_add_test(tc, many_values);
