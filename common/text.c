@@ -379,6 +379,19 @@ text_read_u64(const char *p, size_t len, uint64_t *v)
 }
 
 int
+text_read_size(const char *p, size_t len, uint64_t *v)
+{
+	static const char units[] = {'K', 'M', 'G', 'T'};
+	const char *u = len ? memchr(units, p[len - 1], sizeof units) : NULL;
+	unsigned shift = u ? 10 * (unsigned)(u - units + 1) : 0;
+
+	if (text_read_u64(p, len - (u != NULL), v) || *v > UINT64_MAX >> shift)
+		return -1;
+	*v <<= shift;
+	return 0;
+}
+
+int
 text_read_ip(const char *p, size_t len, uint8_t ip[16])
 {
 	char s[INET6_ADDRSTRLEN];

@@ -407,12 +407,9 @@ static void
 configure_wait(struct flowdecode *f, const char *arg)
 {
 	size_t len = strcspn(arg, ",");
-	const char *unit = len > 0 ? strchr("KMG", arg[len - 1]) : NULL;
-	unsigned shift = !unit ? 0 : *unit == 'K' ? 10 : *unit == 'M' ? 20 : 30;
 	uint64_t bytes, secs = WAIT_MS / 1000;
 
-	if (text_read_u64(arg, len - (unit != NULL), &bytes) != 0 ||
-	    bytes > WAIT_BYTES_MAX >> shift ||
+	if (text_read_size(arg, len, &bytes) != 0 || bytes > WAIT_BYTES_MAX ||
 	    (arg[len] &&
 	     text_read_u64(arg + len + 1, strlen(arg + len + 1), &secs) != 0) ||
 	    secs > WAIT_SECS_MAX)
@@ -420,7 +417,7 @@ configure_wait(struct flowdecode *f, const char *arg)
 			  "--wait %s: must be BYTES[,SECONDS], as 64M,1800, "
 			  "up to 64G and a year",
 			  arg);
-	f->wait_bytes = bytes << shift;
+	f->wait_bytes = bytes;
 	decoder_wait(f->decoder, f->wait_bytes, (int64_t)secs * 1000);
 }
 
@@ -456,17 +453,14 @@ socket_path(const char *arg)
 static uint64_t
 ring_bytes(const char *arg)
 {
-	size_t len = strlen(arg);
-	const char *unit = len > 0 ? strchr("KMG", arg[len - 1]) : NULL;
-	unsigned shift = !unit ? 0 : *unit == 'K' ? 10 : *unit == 'M' ? 20 : 30;
 	uint64_t bytes;
 
-	if (text_read_u64(arg, len - (unit != NULL), &bytes) != 0 ||
-	    bytes > WAIT_BYTES_MAX >> shift)
+	if (text_read_size(arg, strlen(arg), &bytes) != 0 ||
+	    bytes > WAIT_BYTES_MAX)
 		cli_usage("flowdecode",
 			  "--ring-size %s: must be bytes, as 512M, up to 64G",
 			  arg);
-	return bytes << shift;
+	return bytes;
 }
 
 /* A ring that outlives the process is of use with a state only, and the

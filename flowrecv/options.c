@@ -62,7 +62,7 @@ static const char usage[] =
     "  -v, --verbose               say what happens, and counters at exit\n"
     "  -h, --help\n"
     "  -V, --version\n"
-    "BYTES takes K, M or G. SIGUSR1 prints the counters.\n";
+    "BYTES takes K, M, G or T. SIGUSR1 prints the counters.\n";
 
 enum {
 	QUEUE_MIN = 128 << 10, /* holds the largest datagram */
@@ -89,20 +89,12 @@ default_queue(void)
 static uint64_t
 size_option(const char *name, const char *text, uint64_t min, uint64_t max)
 {
-	size_t len = strlen(text);
-	const char *unit = len > 0 ? strchr("KMG", text[len - 1]) : NULL;
-	unsigned shift = 0;
 	uint64_t v;
 
-	if (unit) {
-		len--;
-		shift = *unit == 'K' ? 10 : *unit == 'M' ? 20 : 30;
-	}
-	if (text_read_u64(text, len, &v) != 0 || v > UINT64_MAX >> shift)
+	if (text_read_size(text, strlen(text), &v) != 0)
 		cli_usage("flowrecv",
 			  "%s: '%s' is no size: 4096, 512K, 64M, 1G", name,
 			  text);
-	v <<= shift;
 	if (v < min || v > max)
 		cli_usage("flowrecv", "%s: '%s' is not between %llu and %llu",
 			  name, text, (unsigned long long)min,

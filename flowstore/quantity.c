@@ -25,29 +25,6 @@ static const struct unit ages[] = {
     {'w', 7 * 86400}, {'y', 365 * 86400}, {0},
 };
 
-static const struct unit *
-find(const struct unit *u, char letter)
-{
-	for (; u->letter; u++)
-		if (u->letter == letter)
-			return u;
-	return NULL;
-}
-
-static int
-quantity(const char *text, const struct unit *units, uint64_t *x)
-{
-	size_t len = strlen(text);
-	const struct unit *u = len ? find(units, text[len - 1]) : NULL;
-	uint64_t factor = u ? u->factor : 1;
-
-	if (text_read_u64(text, len - (u != NULL), x) != 0 || *x == 0 ||
-	    *x > INT64_MAX / factor)
-		return -1;
-	*x *= factor;
-	return 0;
-}
-
 int
 quantity_plain(const char *text, uint64_t *x)
 {
@@ -57,16 +34,25 @@ quantity_plain(const char *text, uint64_t *x)
 int
 quantity_size(const char *text, uint64_t *x)
 {
-	return quantity(text, sizes, x);
+	if (text_read_size(text, strlen(text), x) != 0)
+		return -1;
+	return *x > 0 && *x <= INT64_MAX ? 0 : -1;
 }
 
 int
 quantity_age(const char *text, uint64_t *x)
 {
 	size_t len = strlen(text);
+	const struct unit *u = ages;
 
+	while (u->letter && (len == 0 || u->letter != text[len - 1]))
+		u++;
 	/* without a letter it would be taken for a size */
-	return len && find(ages, text[len - 1]) ? quantity(text, ages, x) : -1;
+	if (!u->letter || text_read_u64(text, len - 1, x) != 0 || *x == 0 ||
+	    *x > INT64_MAX / u->factor)
+		return -1;
+	*x *= u->factor;
+	return 0;
 }
 
 static void

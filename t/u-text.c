@@ -78,6 +78,35 @@ START_TEST(integers_refused)
 }
 END_TEST
 
+START_TEST(sizes)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} good[] = {{"0", 0},
+		    {"4096", 4096},
+		    {"512K", 512 << 10},
+		    {"64M", 64 << 20},
+		    {"1G", 1 << 30},
+		    {"3T", UINT64_C(3) << 40},
+		    {"18014398509481983K", UINT64_MAX >> 10 << 10}};
+	static const char *const bad[] = {
+	    "", "K", "1k", "1KB", "K1", "1.5M", "-1K", "18014398509481984K"};
+	uint64_t v;
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		const char *p = good[i].text;
+
+		ck_assert_msg(text_read_size(p, strlen(p), &v) == 0 &&
+				  v == good[i].bytes,
+			      "'%s' is %" PRIu64, p, v);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		ck_assert_msg(text_read_size(bad[i], strlen(bad[i]), &v) == -1,
+			      "'%s' taken", bad[i]);
+}
+END_TEST
+
 START_TEST(floats)
 {
 	char got[TEXT_MAX + 1];
@@ -373,6 +402,7 @@ main(void)
 	suite_add_tcase(s, c);
 	tcase_add_test(c, integers);
 	tcase_add_test(c, integers_refused);
+	tcase_add_test(c, sizes);
 	tcase_add_test(c, floats);
 	tcase_add_test(c, times);
 	tcase_add_test(c, times_as_libc);
