@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -622,8 +623,13 @@ main(int argc, char **argv)
 			report(&f);
 	}
 	/* a reader that has seen enough is no failure */
-	if (rc != 0 && e.code == EPIPE)
+	if (rc != 0 && e.code == EPIPE) {
+		if (f.verbose)
+			log_line("the reader of the output is gone: %" PRIu64
+				 " records not written",
+				 output_unwritten(f.output));
 		rc = 0;
+	}
 	if (rc != 0)
 		log_line("%s", e.text);
 	state_free(f.state);

@@ -13,7 +13,7 @@ enum { SLICE = 1024 }; /* rows of text that gather */
 struct output {
 	struct stream_out out;
 	struct format *json; /* NULL: a record stream */
-	uint64_t batches;
+	uint64_t batches, unwritten;
 };
 
 struct output *
@@ -47,6 +47,12 @@ uint64_t
 output_batches(const struct output *o)
 {
 	return o->batches;
+}
+
+uint64_t
+output_unwritten(const struct output *o)
+{
+	return o->unwritten;
 }
 
 void
@@ -98,6 +104,7 @@ output_batch(void *ctx, const struct batch *b, struct err *e)
 	struct output *o = ctx;
 
 	o->batches++;
+	o->unwritten += b->rows;
 	return o->json ? write_json(o, b, e) : record_write(&o->out, b, e);
 }
 
@@ -106,5 +113,8 @@ output_commit(void *ctx, struct err *e)
 {
 	struct output *o = ctx;
 
-	return o->json ? 0 : stream_out_flush(&o->out, e);
+	if (!o->json && stream_out_flush(&o->out, e) != 0)
+		return -1;
+	o->unwritten = 0;
+	return 0;
 }

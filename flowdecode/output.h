@@ -22,6 +22,8 @@ int output_batch(void *, const struct batch *, struct err *);
 int output_commit(void *, struct err *);
 
 uint64_t output_batches(const struct output *);
+/* Records since the last commit that worked. */
+uint64_t output_unwritten(const struct output *);
 /* One that went elsewhere. */
 void output_count(struct output *);
 

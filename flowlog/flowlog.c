@@ -147,6 +147,7 @@ filter(const struct options *o)
 		      .measure = measure},
 	};
 	struct err err = {0};
+	uint64_t unwritten;
 	int rc;
 
 	set_up(&relay, o);
@@ -154,10 +155,18 @@ filter(const struct options *o)
 	filters_finish(pass.records ? pass.filters : NULL);
 	if (o->verbose)
 		report(&relay);
+	unwritten = pass.unwritten;
 	pass_clear(&pass);
-	/* A reader that has seen enough is no failure: flowlog | head. */
-	if (rc == 0 || (err.code == EPIPE && !relay.to))
+	if (rc == 0)
 		return EXIT_DONE;
+	/* A reader that has seen enough is no failure: flowlog | head. */
+	if (err.code == EPIPE && !relay.to) {
+		if (o->verbose)
+			log_line("the reader of the output is gone: %" PRIu64
+				 " records not written",
+				 unwritten);
+		return EXIT_DONE;
+	}
 	log_line("%s", err.text);
 	return EXIT_FAILED;
 }

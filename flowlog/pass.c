@@ -20,7 +20,11 @@ process(struct pass *p, const struct batch *b, const char *obj, size_t len,
 	p->passed += p->view->rows;
 	if ((p->wanted && !p->wanted(p->ctx, p->view)) || !p->sink)
 		return 0;
-	return sink_put(p->sink, p->view, p->shapes, err);
+	p->unwritten += p->view->rows;
+	if (sink_put(p->sink, p->view, p->shapes, err) == 0)
+		return 0;
+	p->failed = true;
+	return -1;
 }
 
 static bool
@@ -83,7 +87,13 @@ pass_object(struct pass *p, const char *obj, size_t len, struct err *err)
 int
 pass_drained(struct pass *p, struct err *err)
 {
-	return p->sink ? sink_flush(p->sink, err) : 0;
+	if (!p->sink)
+		return 0;
+	if (sink_flush(p->sink, err))
+		return -1;
+	if (!p->failed)
+		p->unwritten = 0;
+	return 0;
 }
 
 int

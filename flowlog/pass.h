@@ -25,6 +25,8 @@ struct pass {
 	struct view *view;
 	struct sink *sink; /* NULL: nothing goes anywhere */
 	uint64_t batches, records, passed;
+	uint64_t unwritten; /* of those, since the last flush that worked */
+	bool failed;	    /* no more will be written */
 };
 
 /* SINK becomes the pass's own, also when this fails; it may be NULL. -1: *BAD

@@ -17,14 +17,14 @@
 #include "flowrecv/options.h"
 #include "flowrecv/replay.h"
 
-/* Says why the program ends early. */
+/* Says why the program ends early.  A reader that has seen enough is no
+ * failure; the reports say what it did not get. */
 static int
 failed(const struct err *e)
 {
 	if (e->code == EPIPE)
-		log_line("the reader of the output is gone");
-	else
-		log_line("%s", e->text);
+		return EXIT_DONE;
+	log_line("%s", e->text);
 	return EXIT_FAILED;
 }
 

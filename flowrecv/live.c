@@ -274,8 +274,11 @@ live_run(const struct options *o, struct err *e)
 	rc = start(&l, e);
 	if (rc == 0) {
 		rc = receiver_run(&l.receiver, e);
-		if (o->verbose || report_lost(&l.receiver))
+		if (o->verbose || report_lost(&l.receiver)) {
+			if (rc != 0 && e->code == EPIPE)
+				log_line("the reader of the output is gone");
 			report_log(&l.receiver, o->verbose);
+		}
 	}
 	clear(&l);
 	return rc;

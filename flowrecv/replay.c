@@ -41,7 +41,10 @@ flush(struct replay *r)
 	r->pending = 0;
 	if (!r->failed && stream_out_flush(&r->out, &r->err) != 0)
 		r->failed = true;
-	return r->failed ? -1 : 0;
+	if (r->failed)
+		return -1;
+	r->written = r->number;
+	return 0;
 }
 
 /* Waits for P, if it is not NULL, at most TIME if that is not NULL.  A signal
@@ -176,6 +179,10 @@ replay_report(const struct replay *r, bool all)
 			 " could not be sent",
 			 r->capture.name, r->to->sent, r->to->name,
 			 r->to->failed);
+	if (all && r->failed)
+		log_line("%s: the reader of the output is gone: %" PRIu64
+			 " datagrams not written",
+			 r->capture.name, r->number - r->written);
 	if (all)
 		log_line("%s: %" PRIu64 " packets: %" PRIu64
 			 " datagrams passed on, %" PRIu64 " skipped, %" PRIu64

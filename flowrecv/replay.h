@@ -29,7 +29,7 @@ struct replay {
 	/* its own */
 	struct capture capture;
 	struct stream_out out;
-	uint64_t stream, number;
+	uint64_t stream, number, written; /* datagrams that were handed on */
 	bool lines;
 	size_t pending; /* bytes since the last flush */
 	bool failed;

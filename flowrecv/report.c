@@ -234,7 +234,8 @@ report_log(struct receiver *r, bool all)
 bool
 report_lost(struct receiver *r)
 {
-	bool lost = r->total.dropped > 0 || r->kernel_drops > 0;
+	bool left = r->total.queued > 0 && !ring_durable(r->out.ring);
+	bool lost = left || r->total.dropped > 0 || r->kernel_drops > 0;
 
 	for (size_t i = 0; r->tee && i < r->tee->ntargets; i++)
 		lost = lost || r->tee->targets[i].failed > 0;
