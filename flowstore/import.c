@@ -47,6 +47,7 @@ struct import {
 	char *buf;
 	size_t start, end, cap;
 	bool eof;
+	bool last;	 /* no more comes behind what is looked at */
 	uint64_t record; /* that is read, from 1 */
 	struct textrow row;
 	char **names; /* of CSV columns */
@@ -305,6 +306,13 @@ add_name(struct import *im, const char *p, size_t len, struct err *e)
 	return 0;
 }
 
+static void
+forget_names(struct import *im)
+{
+	while (im->nnames > 0)
+		free(im->names[--im->nnames]);
+}
+
 static int
 add_cell(struct import *im, size_t i, const struct csv_cell *c, struct err *e)
 {
@@ -334,23 +342,25 @@ import_csv(struct import *im, const char *p, size_t len, struct err *e)
 
 	if (im->record == 1)
 		im->separator = csv_separator(p, len);
-	if (im->record == 1 && !memchr(p, '\n', len) && !im->eof)
+	if (im->record == 1 && !memchr(p, '\n', len) && !im->last)
 		return 0;
 	if (im->record == 1)
 		im->is_nfdump = nfdump_is_header(p, len);
 	else if (im->is_nfdump && nfdump_is_end(p, len))
 		im->ended = true;
 	textrow_begin(&im->row);
+	if (im->record == 1)
+		forget_names(im); /* of when not all of the line was there */
 	for (; !c.last; cells++) {
 		int64_t n =
-		    csv_read(p + at, len - at, im->separator, im->eof, &c);
+		    csv_read(p + at, len - at, im->separator, im->last, &c);
 
 		if (n < 0)
 			return err_set(e,
 				       "%s: record %" PRIu64
 				       " has a quote that is not closed",
 				       im->path, im->record);
-		if (n == 0 && !im->eof)
+		if (n == 0 && !im->last)
 			return 0;
 		at += (size_t)n;
 		if (add_cell(im, cells, &c, e) != 0)
@@ -402,11 +412,11 @@ import_json(struct import *im, const char *p, size_t len, struct err *e)
 	int64_t n;
 
 	textrow_begin(&im->row);
-	n = json_read(p, len, im->eof, &visit, &is_object);
+	n = json_read(p, len, im->last, &visit, &is_object);
 	if (n == -1)
 		return err_set(e, "out of memory");
 	if (n == JSON_BAD) {
-		n = (int64_t)json_skip(p, len, im->eof);
+		n = (int64_t)json_skip(p, len, im->last);
 		if (n > 0) {
 			err_set(&why, "it is no JSON object");
 			skip(im, &why);
@@ -439,10 +449,12 @@ import_text(struct import *im,
 {
 	im->record = 1;
 	while (!im->ended) {
-		size_t len = im->end - im->start;
-		int64_t n =
-		    len == 0 ? 0 : record(im, im->buf + im->start, len, e);
+		size_t all = im->end - im->start;
+		size_t len = all < RECORD_MAX ? all : RECORD_MAX;
+		int64_t n;
 
+		im->last = im->eof && len == all;
+		n = len == 0 ? 0 : record(im, im->buf + im->start, len, e);
 		if (n < 0)
 			return -1;
 		if (n > 0) {
@@ -450,9 +462,9 @@ import_text(struct import *im,
 			im->record++;
 			continue;
 		}
-		if (im->eof)
+		if (im->last)
 			return 0;
-		if (len > RECORD_MAX)
+		if (len == RECORD_MAX)
 			return err_set(
 			    e, "%s: record %" PRIu64 " is longer than %d bytes",
 			    im->path, im->record, RECORD_MAX);
@@ -534,8 +546,7 @@ clear(struct import *im)
 	record_reader_free(im->reader);
 	shapes_free(im->shapes);
 	textrow_clear(&im->row);
-	for (size_t i = 0; i < im->nnames; i++)
-		free(im->names[i]);
+	forget_names(im);
 	free(im->names);
 	free(im->buf);
 	if (im->fd > STDIN_FILENO)

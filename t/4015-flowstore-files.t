@@ -239,6 +239,14 @@ def test_bad_records(root):
         status, out, err = load(root, text, table=name)
         assert (status, out) == (1, name + ": 0 records imported\n") and \
             why in err, (name, status, out, err)
+    p = subprocess.Popen([STORE, "--root", str(root), "import", "slow"],
+                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE)
+    for text in (b'a,"', b"x" * 1500000, b'\n"\n1,2\n'):
+        p.stdin.write(text)
+        p.stdin.flush()
+    err = p.communicate(timeout=60)[1]
+    assert b"column 2 is longer" in err, err
     load(root, "_id,a\n77,1\n77,2\n", table="l")
     tap.equal([r["_id"] for r in rows(root, "l")], [1, 2], "_id is ours")
     for data in (b"", b"\n\n", b"a,b\n", b"[]"):
