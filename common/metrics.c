@@ -80,9 +80,8 @@ put_quoted(struct evbuffer *out, const char *s)
 	evbuffer_add(out, "\"", 1);
 }
 
-void
-metrics_sample(struct metrics *m, uint64_t value,
-	       const struct metrics_label *labels, size_t n)
+static void
+put_labels(struct metrics *m, const struct metrics_label *labels, size_t n)
 {
 	evbuffer_add(m->out, m->family, strlen(m->family));
 	for (size_t i = 0; i < n; i++) {
@@ -90,7 +89,26 @@ metrics_sample(struct metrics *m, uint64_t value,
 				    labels[i].name);
 		put_quoted(m->out, labels[i].value);
 	}
-	evbuffer_add_printf(m->out, "%s %" PRIu64 "\n", n ? "}" : "", value);
+	evbuffer_add_printf(m->out, "%s ", n ? "}" : "");
+}
+
+void
+metrics_sample(struct metrics *m, uint64_t value,
+	       const struct metrics_label *labels, size_t n)
+{
+	put_labels(m, labels, n);
+	evbuffer_add_printf(m->out, "%" PRIu64 "\n", value);
+}
+
+void
+metrics_sample_time(struct metrics *m, int64_t us,
+		    const struct metrics_label *labels, size_t n)
+{
+	uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
+
+	put_labels(m, labels, n);
+	evbuffer_add_printf(m->out, "%s%" PRIu64 ".%06" PRIu64 "\n",
+			    us < 0 ? "-" : "", size / 1000000, size % 1000000);
 }
 
 void

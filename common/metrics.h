@@ -40,6 +40,9 @@ void metrics_gauge(struct metrics *, const char *name, const char *help);
 /* A sample of the family, with N labels. */
 void metrics_sample(struct metrics *, uint64_t value,
 		    const struct metrics_label *, size_t n);
+/* The same of a time, in microseconds. */
+void metrics_sample_time(struct metrics *, int64_t us,
+			 const struct metrics_label *, size_t n);
 /* The only one of a family, without labels. */
 void metrics_value(struct metrics *, uint64_t value);
 

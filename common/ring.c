@@ -791,6 +791,24 @@ ring_mark(const struct ring *r, size_t i, uint64_t *behind)
 	return m;
 }
 
+uint64_t
+ring_mark_tags(const struct ring *r, size_t i)
+{
+	const struct ring_mark *m = &r->file->marks[i];
+	const struct entry *e;
+	uint64_t sum = 0;
+
+	if (!m->used)
+		return 0;
+	for (uint64_t at = m->acknowledged; at < r->file->end;
+	     at += e->stride) {
+		e = entry_at(r, at);
+		if (e->len)
+			sum += e->tag;
+	}
+	return sum;
+}
+
 int
 ring_forget(struct ring *r, const char *name)
 {

@@ -180,6 +180,8 @@ struct ring_mark {
  * many objects it has not acknowledged. */
 const struct ring_mark *ring_mark(const struct ring *, size_t i,
 				  uint64_t *behind);
+/* The sum of the tags of those. */
+uint64_t ring_mark_tags(const struct ring *, size_t i);
 /* Nothing is kept for NAME any more; -1 if there is no such mark. */
 int ring_forget(struct ring *, const char *name);
 

@@ -182,7 +182,7 @@ decoder_shapes(const struct decoder *d)
 struct known
 decoder_known(const struct decoder *d)
 {
-	return (struct known){d->exporters, d->plans, d->waiting};
+	return (struct known){d->exporters, d->plans, d->waiting, false};
 }
 
 size_t
@@ -699,6 +699,9 @@ meet(struct decoder *d, struct message *m, uint16_t version, uint32_t source_id)
 	if (!m->exporter)
 		return err_set(m->err, "out of memory for an exporter");
 	count(m, LEDGER_DATAGRAMS);
+	m->exporter->seen_us = m->dg->time_us;
+	if (version != 0 && !m->r.bad)
+		m->exporter->ahead_us = m->clock.export_us - m->dg->time_us;
 	stamp_message(d, m, source_id);
 	return 0;
 }

@@ -329,6 +329,12 @@ exporters_total(const struct exporters *es, struct ledger *l)
 			ledger_add(l, &es->slots[i]->ledger);
 }
 
+void
+exporters_add(struct exporters *es, const struct ledger *l)
+{
+	ledger_add(&es->gone, l);
+}
+
 size_t
 exporters_count(const struct exporters *es)
 {

@@ -56,8 +56,12 @@ struct exporter {
 	struct templates templates;
 	struct sampling sampling;
 	struct labels labels;
-	size_t bytes;	 /* of the three, as counted for all */
-	int64_t init_ms; /* when its uptime began, since 1970; 0: not known */
+	size_t bytes;	  /* of the three, as counted for all */
+	int64_t init_ms;  /* when its uptime began, since 1970; 0: not known */
+	int64_t seen_us;  /* when its last datagram came, since 1970 */
+	int64_t ahead_us; /* how far its clock was ahead of ours then */
+	bool kept;	  /* its ledger is in a state */
+	uint64_t kept_print;
 	struct sequence sequence;
 	struct ledger ledger;
 	struct waiter waiter;
@@ -79,6 +83,8 @@ void exporters_trim(struct exporters *, struct exporter *spare);
 
 /* Counts of all, evicted ones too. */
 void exporters_total(const struct exporters *, struct ledger *);
+/* Counts of some that are not known. */
+void exporters_add(struct exporters *, const struct ledger *);
 size_t exporters_count(const struct exporters *);
 uint64_t exporters_evicted(const struct exporters *);
 

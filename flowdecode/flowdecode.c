@@ -33,7 +33,7 @@
 
 enum {
 	TICK_MS = 25,
-	STATS_MS = 5000,
+	STATS_MS = 1000,
 	STATE_MS = 1000,
 	COMMIT_MS = 100,	 /* of what readers wait for */
 	COMMIT_BYTES = 16 << 20, /* and of so much at once */
@@ -217,31 +217,39 @@ on_notice(void *ctx, const struct exporter *x, enum ledger_count why)
 		    ledger_name(why));
 }
 
+static struct report
+subject(struct flowdecode *f)
+{
+	return (struct report){f->decoder, f->output,
+			       f->delivery ? delivery_ring(f->delivery) : NULL};
+}
+
 static void
 report(void *ctx)
 {
-	struct flowdecode *f = ctx;
+	struct report r = subject(ctx);
 
-	report_text(f->decoder, f->output);
+	report_text(&r);
 }
 
 static void
 measure(void *ctx, struct metrics *m)
 {
-	struct flowdecode *f = ctx;
+	struct report r = subject(ctx);
 
-	report_metrics(f->decoder, f->output, m);
+	report_metrics(&r, m);
 }
 
 /* A file that cannot be written stops nothing once it could. */
 static void
 update_stats(struct flowdecode *f, int64_t now)
 {
+	struct report r = subject(f);
 	struct err e;
 
 	if (!f->stats || now < f->stats_ms)
 		return;
-	if (report_json(f->decoder, f->output, f->stats, &e) != 0)
+	if (report_json(&r, f->stats, &e) != 0)
 		log_limited(&f->stats_limit, "%s", e.text);
 	/* a long list is written less often */
 	if (now < INT64_MAX)
@@ -266,6 +274,8 @@ open_state(struct flowdecode *f, struct err *e)
 
 	if (!f->state_dir)
 		return 0;
+	/* with a ring nothing is counted twice after a kill */
+	known.ledgers = f->serve != NULL;
 	f->state = state_open(f->state_dir, &known, f->wait_bytes, real_us(),
 			      &note, e);
 	if (note.text[0])
@@ -562,6 +572,7 @@ run(struct flowdecode *f, struct err *e)
 {
 	/* it outlives the call as F does, which points to it */
 	static struct stage stage;
+	struct report about;
 	struct err at_end;
 	int rc;
 
@@ -578,13 +589,14 @@ run(struct flowdecode *f, struct err *e)
 			       .from = f->from,
 			       .hello = {.role = LINK_DATAGRAMS},
 			       .joined = on_joined};
-	if (f->stats && report_json(f->decoder, f->output, f->stats, e) != 0)
-		return -1;
 	f->stage = &stage;
 	if (f->ring_dir)
 		memcpy(stage.hello.name, "flowdecode", 11);
 	if (decoder_tick(f->decoder, now_ms(), e) != 0 ||
 	    open_state(f, e) != 0 || open_delivery(f, e) != 0)
+		return -1;
+	about = subject(f);
+	if (f->stats && report_json(&about, f->stats, e) != 0)
 		return -1;
 	rc = stage_run(&stage, STDIN_FILENO, e);
 	if (f->delivery) {

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const names[LEDGER_COUNTS] = {
     [LEDGER_DATAGRAMS] = "datagrams",
@@ -47,6 +48,34 @@ ledger_add(struct ledger *to, const struct ledger *from)
 {
 	for (int i = 0; i < LEDGER_COUNTS; i++)
 		to->n[i] += from->n[i];
+}
+
+enum ledger_count
+ledger_find(const char *name, size_t len)
+{
+	int i = 0;
+
+	while (i < LEDGER_COUNTS &&
+	       (strlen(names[i]) != len || memcmp(names[i], name, len) != 0))
+		i++;
+	return (enum ledger_count)i;
+}
+
+void
+ledger_subtract(struct ledger *from, const struct ledger *what)
+{
+	for (int i = 0; i < LEDGER_COUNTS; i++)
+		from->n[i] -= what->n[i];
+}
+
+uint64_t
+ledger_print(const struct ledger *l)
+{
+	uint64_t print = 0;
+
+	for (int i = 0; i < LEDGER_COUNTS; i++)
+		print = (print + l->n[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	return print ? print : 1;
 }
 
 char *

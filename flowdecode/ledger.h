@@ -53,7 +53,14 @@ struct ledger {
 /* "sets_decoded" and the like. */
 const char *ledger_name(enum ledger_count);
 
+/* Reads that back; LEDGER_COUNTS if it is no name. */
+enum ledger_count ledger_find(const char *name, size_t len);
+
 void ledger_add(struct ledger *, const struct ledger *);
+/* What was added is taken out again. */
+void ledger_subtract(struct ledger *, const struct ledger *);
+/* Not 0, and mostly another number when a count has changed. */
+uint64_t ledger_print(const struct ledger *);
 
 /*
  * "datagrams=2 sets=3 ...", without what is 0, cut to SIZE with the NUL.

@@ -153,6 +153,51 @@ saved_names(struct saved *s, const struct exporter *x)
 	labels_each(&x->labels, put_name, s);
 }
 
+static void
+put_counts(struct saved *s, const struct ledger *l)
+{
+	for (int i = 0; i < LEDGER_COUNTS; i++) {
+		const char *name = ledger_name((enum ledger_count)i);
+		uint64_t n = l->n[i];
+
+		if (i == LEDGER_SETS)
+			n -= l->n[LEDGER_SETS_WAITING];
+		if (n == 0 || i == LEDGER_SETS_WAITING)
+			continue;
+		put(s, strlen(name), 1);
+		put_bytes(s, name, strlen(name));
+		put(s, n, 8);
+	}
+}
+
+void
+saved_counts(struct saved *s, const struct ledger *l)
+{
+	begin(s);
+	put_counts(s, l);
+}
+
+void
+saved_ledger(struct saved *s, const struct exporter *x)
+{
+	const struct sequence *q = &x->sequence;
+
+	begin(s);
+	put(s, q->next, 4);
+	put(s, q->known, 1);
+	put(s, SEQUENCE_GAPS, 1);
+	for (int i = 0; i < SEQUENCE_GAPS; i++) {
+		const struct gap *g =
+		    &q->gaps[(q->gap + i) % SEQUENCE_GAPS]; /* oldest first */
+
+		put(s, g->from, 4);
+		put(s, g->n, 4);
+	}
+	put(s, (uint64_t)x->seen_us, 8);
+	put(s, (uint64_t)x->ahead_us, 8);
+	put_counts(s, &x->ledger);
+}
+
 void
 saved_template(struct saved *s, const struct plan *p)
 {
@@ -272,6 +317,59 @@ take_names(struct exporter *x, struct reader *r)
 	return !r->bad;
 }
 
+/* Counts that this program does not know are passed over. */
+static int
+take_counts(struct ledger *l, struct reader *r)
+{
+	while (r->left > 0) {
+		size_t len = reader_u8(r);
+		const char *name = (const char *)reader_bytes(r, len);
+		uint64_t n = reader_u64(r);
+		enum ledger_count c;
+
+		if (r->bad)
+			return 0;
+		c = ledger_find(name, len);
+		if (c < LEDGER_COUNTS)
+			l->n[c] += n;
+	}
+	return 1;
+}
+
+static int
+take_ledger(struct exporter *x, struct reader *r)
+{
+	struct sequence *q = &x->sequence;
+	uint8_t gaps;
+
+	q->next = reader_u32(r);
+	q->known = reader_u8(r) == 1;
+	gaps = reader_u8(r);
+	for (uint8_t i = 0; i < gaps && !r->bad; i++) {
+		struct gap *g = &q->gaps[i % SEQUENCE_GAPS];
+
+		g->from = reader_u32(r);
+		g->n = reader_u32(r);
+	}
+	q->gap = gaps % SEQUENCE_GAPS;
+	x->seen_us = (int64_t)reader_u64(r);
+	x->ahead_us = (int64_t)reader_u64(r);
+	if (r->bad)
+		return 0;
+	return take_counts(&x->ledger, r);
+}
+
+int
+saved_take_counts(struct ledger *l, const void *key, size_t key_len,
+		  const void *value, size_t len)
+{
+	struct reader r;
+
+	if (!open_value(&r, key, key_len, value, len))
+		return 0;
+	return take_counts(l, &r);
+}
+
 static uint32_t
 flags_of(const struct exporter_key *k, bool options)
 {
@@ -334,6 +432,8 @@ saved_take_known(const struct known *known, const void *key, size_t key_len,
 		rc = take_exporter(known, x, &r);
 	else if (id == SAVED_NAMES)
 		rc = take_names(x, &r);
+	else if (id == SAVED_LEDGER)
+		rc = known->ledgers ? take_ledger(x, &r) : 1;
 	else if (id >= TEMPLATE_MIN)
 		rc = take_template(known, x, id, &r);
 	exporters_trim(known->exporters, x);

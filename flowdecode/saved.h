@@ -6,10 +6,13 @@
  *
  *	key of what is known:	exporter id
  *	exporter:		addr:16 version:2 port:2 source_id:4
- *	id:2			0: the exporter, 1: names, 256..: a template
+ *	id:2			0: the exporter, 1: names, 2: its ledger,
+ *				256..: a template
  *
  *	exporter:	settled:1 init_ms:8 (kind:1 id:8 since:8 rate:4)*
  *	names:		(kind:1 since:8 id_len:1 id len:1 text)*
+ *	ledger:		next:4 known:1 gaps:1 (from:4 n:4)* seen:8 ahead:8
+ *counts counts:		(len:1 name value:8)*, of those that are not 0
  *	template:	options:1 scopes:2 (enterprise:4 id:2 length:2)*
  *
  *	key of a set:	its number:8, as the machine has it
@@ -35,6 +38,7 @@ enum {
 	/* ids that are no templates */
 	SAVED_EXPORTER = 0,
 	SAVED_NAMES = 1,
+	SAVED_LEDGER = 2,
 };
 
 /* All that there is to keep, borrowed from the decoder. */
@@ -42,6 +46,7 @@ struct known {
 	struct exporters *exporters;
 	struct plans *plans;
 	struct waiting *waiting;
+	bool ledgers; /* keep them, too */
 };
 
 /* A value in the making.  Memory that is out makes it bad. */
@@ -59,6 +64,9 @@ void saved_key(uint8_t out[SAVED_KEY], const struct exporter_key *,
 /* Each begins the value anew. */
 void saved_exporter(struct saved *, const struct exporter *);
 void saved_names(struct saved *, const struct exporter *);
+/* Sets that wait are left out of ledgers: they are saved themselves. */
+void saved_ledger(struct saved *, const struct exporter *);
+void saved_counts(struct saved *, const struct ledger *);
 void saved_template(struct saved *, const struct plan *);
 /* CLOCK_US is what to add to the set's held_ms to have the time since 1970. */
 void saved_held(struct saved *, const struct held *, int64_t clock_us);
@@ -69,6 +77,8 @@ void saved_end(struct saved *, const void *key, size_t key_len);
  * -1 if memory is out. */
 int saved_take_known(const struct known *, const void *key, size_t key_len,
 		     const void *value, size_t len);
+int saved_take_counts(struct ledger *, const void *key, size_t key_len,
+		      const void *value, size_t len);
 int saved_take_held(const struct known *, const void *key, size_t key_len,
 		    const void *value, size_t len, int64_t clock_us);
 

@@ -21,6 +21,7 @@ enum {
 	/* no other process uses it, and it is no directory */
 	ENV_FLAGS = MDB_NOSUBDIR | MDB_NOLOCK,
 	DATABASES = 3,
+	LEDGERS_MAX = 4096, /* and those of exporters past their trial */
 };
 
 /* Sparse: what there is at most of all but waiting sets, with what is being
@@ -41,6 +42,8 @@ struct state {
 	bool anew;  /* nothing of what is in the file counts */
 	bool moved; /* the position has changed */
 	struct position position;
+	size_t kept;	       /* ledgers of exporters */
+	uint64_t others_print; /* of those of the others */
 	struct saved value;
 };
 
@@ -149,6 +152,21 @@ take_position(struct state *s, MDB_txn *txn)
 }
 
 static int
+take_others(struct state *s, MDB_txn *txn)
+{
+	struct ledger others = {0};
+	MDB_val k = {6, "others"}, v;
+
+	if (!s->what.ledgers || mdb_get(txn, s->env.meta, &k, &v) != 0)
+		return 1;
+	if (!saved_take_counts(&others, k.mv_data, k.mv_size, v.mv_data,
+			       v.mv_size))
+		return 0;
+	exporters_add(s->what.exporters, &others);
+	return 1;
+}
+
+static int
 take_all(struct state *s, int64_t clock_us, struct err *e)
 {
 	MDB_txn *txn;
@@ -168,6 +186,8 @@ take_all(struct state *s, int64_t clock_us, struct err *e)
 		rc = take_values(s, txn, s->env.known, clock_us, e);
 	if (rc == 1)
 		rc = take_values(s, txn, s->env.waiting, clock_us, e);
+	if (rc == 1 && (rc = take_others(s, txn)) == 0)
+		err_set(e, "a value is damaged");
 	mdb_txn_abort(txn);
 	return rc;
 }
@@ -266,7 +286,7 @@ delete_known(struct commit *c, const struct exporter_key *key,
 
 	if (rc != 0)
 		return rc;
-	saved_key(start, key, ts ? SAVED_NAMES + 1 : 0);
+	saved_key(start, key, ts ? SAVED_LEDGER + 1 : 0);
 	rc = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE);
 	while (rc == 0 && memcmp(k.mv_data, start, SAVED_EXPORTER_KEY) == 0) {
 		const uint8_t *id = (uint8_t *)k.mv_data + SAVED_EXPORTER_KEY;
@@ -353,6 +373,69 @@ put_known(struct commit *c)
 	return rc;
 }
 
+/* Those of a flood have none of their own. */
+static bool
+keeps_ledger(struct state *s, struct exporter *x)
+{
+	if (!x->kept && (x->settled || s->kept < LEDGERS_MAX)) {
+		x->kept = true;
+		x->kept_print = 0;
+		s->kept++;
+	}
+	return x->kept;
+}
+
+static int
+put_ledger(struct commit *c, struct exporter *x)
+{
+	uint64_t print = ledger_print(&x->ledger);
+	uint8_t key[SAVED_KEY];
+
+	if (print == x->kept_print && !c->s->anew)
+		return 0;
+	x->kept_print = print;
+	saved_key(key, &x->key, SAVED_LEDGER);
+	saved_ledger(&c->s->value, x);
+	return put_value(c, c->s->env.known, key, sizeof(key));
+}
+
+/* What is not of those exporters, in sum. */
+static int
+put_others(struct commit *c, struct ledger *others)
+{
+	static const char key[6] = "others";
+	uint64_t print = ledger_print(others);
+
+	if (print == c->s->others_print && !c->s->anew)
+		return 0;
+	c->s->others_print = print;
+	saved_counts(&c->s->value, others);
+	return put_value(c, c->s->env.meta, key, sizeof(key));
+}
+
+static int
+put_ledgers(struct commit *c)
+{
+	struct exporters *es = c->s->what.exporters;
+	struct ledger others;
+	size_t kept = 0;
+	int rc = 0;
+
+	if (!c->s->what.ledgers)
+		return 0;
+	exporters_total(es, &others);
+	for (struct exporter *x = exporters_next(es, NULL); x && rc == 0;
+	     x = exporters_next(es, x)) {
+		if (!keeps_ledger(c->s, x))
+			continue;
+		kept++;
+		ledger_subtract(&others, &x->ledger);
+		rc = put_ledger(c, x);
+	}
+	c->s->kept = kept; /* without those that were evicted */
+	return rc == 0 ? put_others(c, &others) : rc;
+}
+
 static int
 put_waiting(struct commit *c)
 {
@@ -407,6 +490,18 @@ all_saved(struct state *s)
 	s->anew = s->moved = false;
 }
 
+/* Marks that are set while writing. */
+static void
+none_saved(struct state *s)
+{
+	struct exporters *es = s->what.exporters;
+
+	for (struct exporter *x = exporters_next(es, NULL); x;
+	     x = exporters_next(es, x))
+		x->kept_print = 0;
+	s->others_print = 0;
+}
+
 static int
 put_position(struct commit *c)
 {
@@ -432,6 +527,8 @@ put_all(struct commit *c)
 	if (rc == 0)
 		rc = put_known(c);
 	if (rc == 0)
+		rc = put_ledgers(c);
+	if (rc == 0)
 		rc = put_waiting(c);
 	return rc;
 }
@@ -452,8 +549,10 @@ state_commit(struct state *s, int64_t real_us, struct err *e)
 		mdb_txn_abort(c.txn);
 	else
 		rc = mdb_txn_commit(c.txn);
-	if (rc != 0)
+	if (rc != 0) {
+		none_saved(s);
 		return err_lmdb(e, rc, s->path, "write");
+	}
 	all_saved(s);
 	return 0;
 }

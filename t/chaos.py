@@ -20,6 +20,7 @@ EXPORTERS = 4  # of each version
 WHERE = ("--where", "protocol == tcp", "--fields",
          "src_addr,dst_addr,dst_port,octet_count,source_id,version")
 LOGGERS = {"all": (), "tcp": WHERE}
+SETS = ("decoded", "options", "templates", "waiting", "expired", "malformed")
 BOUND = 300  # seconds that it may take to catch up
 
 
@@ -194,10 +195,39 @@ class Line:
                     f"datagrams, {drops} dropped by the kernel")
         self.stop()
         tap.equal(self.sums(self.root), wanted, "records and their sum")
+        self.check_ledger(sent, {t: int(wanted[t][0]) for t in LOGGERS})
         tap.equal(self.exporters(), {
             (f"127.0.{version}.{i}", version, i)
             for version in (5, 9) for i in range(1, EXPORTERS + 1)},
                   "exporters")
+
+    def check_ledger(self, sent, stored):
+        """Whatever was killed, it counts all that came, and once."""
+        stats = json.loads((self.scratch / "stats.json").read_text())
+        total = stats["total"]
+        records = sum(s["flows"] for s in sent)
+        for what, wanted in (
+                ("datagrams", sum(s["datagrams"] for s in sent)),
+                ("records", records), ("gaps", 0), ("missing", 0),
+                ("reordered", 0), ("restarts", 0),
+                ("templates", sum(s["templates"] for s in sent)),
+                ("sets", sum(total[f"sets_{w}"] for w in SETS)),
+                ("sets_decoded", sum(s["datagrams"] for s in sent))):
+            tap.equal(total[what], wanted, what)
+        for version, said in zip((5, 9), sent):
+            tap.equal(sum(x["records"] for x in stats["exporters"]
+                          if x["version"] == version), said["flows"],
+                      f"records of version {version}")
+        tap.equal(sorted((r["reader"], r["waiting"], r["lost"])
+                         for r in stats["readers"]),
+                  [(name, 0, 0) for name in sorted(LOGGERS)], "readers")
+        for name in LOGGERS:
+            kept = json.loads((self.scratch / "flowlog" /
+                               f"{name}.json").read_text())
+            tap.equal((kept["log_count"], kept["filter_count"],
+                       kept["drop_count"]),
+                      (stored[name], records - stored[name], 0),
+                      f"counts of logger {name}")
 
     def stop(self):
         for name in reversed(self.stages):

@@ -11,7 +11,7 @@ import tap
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
 LINE = re.compile(rf"# HELP {NAME} [^\n]+|# TYPE {NAME} (?:counter|gauge)|"
-                  rf"{NAME}(?:\{{{LABEL}(?:,{LABEL})*\}})? \d+")
+                  rf"{NAME}(?:\{{{LABEL}(?:,{LABEL})*\}})? -?\d+(?:\.\d+)?")
 
 
 def free_port():
@@ -74,6 +74,7 @@ def scrape(port, host="127.0.0.1"):
     tap.equal(headers["content-type"],
               "text/plain; version=0.0.4; charset=utf-8")
     check(body.decode())
-    return {(s.name, *sorted(s.labels.items())): int(s.value)
+    return {(s.name, *sorted(s.labels.items())):
+            int(s.value) if s.value == int(s.value) else s.value
             for family in parser.text_string_to_metric_families(body.decode())
             for s in family.samples}
