@@ -235,9 +235,13 @@ safe_number(const struct relay *r)
 static void
 acknowledge(struct relay *r)
 {
-	uint64_t safe = safe_number(r);
+	uint64_t safe;
 
-	if (!r->from || !r->stage.joined_now || safe <= r->acknowledged)
+	/* before that the stream is not known */
+	if (!r->from || !r->stage.joined_now)
+		return;
+	safe = safe_number(r);
+	if (safe <= r->acknowledged)
 		return;
 	r->acknowledged = safe;
 	stage_acknowledge(&r->stage, safe);

@@ -114,6 +114,15 @@ def counting():
     done_well("start", "--init", "none", "counts")
     wait(lambda: count("counts") == 16 * ROWS, "what came meanwhile")
     ok(True, "what came while it was stopped has waited")
+    done_well("stop", "--init", "none", "counts")
+    source.close()
+    done_well("start", "--init", "none", "counts")
+    time.sleep(1.5)  # it has saved what it knows meanwhile
+    source.open()
+    source.put(make)
+    wait(lambda: count("counts") >= 17 * ROWS, "the next")
+    time.sleep(.3)
+    is_(count("counts"), 17 * ROWS, "nor twice where it had to wait for them")
     done_well("remove", "--init", "none", "counts")
     source.close()
 
