@@ -269,7 +269,8 @@ add_arguments(struct complete *c, struct list *l, const char *text,
 	      const struct spot *s, const char *w, size_t len)
 {
 	static const char *const topics[] = {"tables",	  "count",   "disk",
-					     "exporters", "loggers", NULL};
+					     "exporters", "loggers", "pipeline",
+					     NULL};
 	size_t end = s->command;
 
 	if (is(w, len, "table")) {

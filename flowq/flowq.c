@@ -44,7 +44,7 @@ static const char usage[] =
     "  lookup FILE K output F, ...  from a CSV file or MaxMind database\n"
     "  outputcsv PATH, outputjson PATH, import TABLE\n"
     "  csvfile PATH, jsonfile PATH, system tables|count|disk|exporters|\n"
-    "        loggers              instead of table\n"
+    "        loggers|pipeline     instead of table\n"
     "\n"
     "  --root DIR         where the tables are (else FLOW_ROOT)\n"
     "  --format FORMAT    row, table, json, csv, tsv, msgpack or chart; "

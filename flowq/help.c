@@ -30,10 +30,10 @@ static const struct topic {
      "of an\n"
      "object inside are fields a.b.",
      NULL},
-    {"system", "system tables | count | disk | exporters | loggers",
+    {"system", "system tables | count | disk | exporters | loggers | pipeline",
      "Tables with rows, bytes, times; their counts; the disk; what flowdecode "
      "and\n"
-     "flowlog know.",
+     "flowlog know; what came and what became of it, stage by stage.",
      "system tables | fields table, rows, newest"},
     {"search", "search [limit=N] EXPR",
      "Keeps the rows for which EXPR is true.  A string is a flow filter as\n"

@@ -16,8 +16,8 @@
 #include "common/table.h"
 #include "flowq/json.h"
 #include "flowq/plan.h"
-#include "flowq/rowset.h"
 #include "flowq/source_text.h"
+#include "flowq/system.h"
 
 /*
  * Rows about the system itself: what lies on disk, and the states that
@@ -36,18 +36,10 @@ struct topic {
 	int (*plan)(struct plan *, const struct system_args *);
 };
 
-/* Rows in the making. */
-struct making {
-	size_t n;
-	const char *const *names;
-	const enum expr_type *types;
-	struct rowset *rows;
-};
-
-static int
-add_row(struct making *m, const struct literal *values, struct err *err)
+int
+making_row(struct making *m, const struct literal *values, struct err *err)
 {
-	struct vec vecs[16];
+	struct vec vecs[SYSTEM_COLUMNS];
 
 	for (size_t i = 0; i < m->n; i++)
 		vecs[i] = (struct vec){.type = values[i].type,
@@ -82,14 +74,14 @@ open_rows(struct plan *p, struct making *m,
 	return plan_source(p, src);
 }
 
-static struct literal
-number(uint64_t u)
+struct literal
+literal_number(uint64_t u)
 {
 	return (struct literal){.type = TYPE_UINT, .u = u};
 }
 
-static struct literal
-text(const char *s)
+struct literal
+literal_text(const char *s)
 {
 	return (struct literal){.type = TYPE_STRING, .s = {s, strlen(s)}};
 }
@@ -210,18 +202,19 @@ add_table(struct making *m, const char *name, const struct summary *s,
 {
 	const struct literal null = {.type = TYPE_NULL};
 	const struct literal values[] = {
-	    text(name),
-	    problem ? null : number(s->rows),
-	    number(s->bytes),
+	    literal_text(name),
+	    problem ? null : literal_number(s->rows),
+	    literal_number(s->bytes),
 	    time_or_null(s->timed, s->oldest),
 	    time_or_null(s->timed, s->newest),
-	    number(s->segments),
-	    number(s->blocks),
-	    number(s->shapes),
-	    problem ? text(problem->text) : (struct literal){.type = TYPE_NULL},
+	    literal_number(s->segments),
+	    literal_number(s->blocks),
+	    literal_number(s->shapes),
+	    problem ? literal_text(problem->text)
+		    : (struct literal){.type = TYPE_NULL},
 	};
 
-	return add_row(m, values, err);
+	return making_row(m, values, err);
 }
 
 static int
@@ -249,13 +242,14 @@ static int
 add_count(struct making *m, const char *name, const struct summary *s,
 	  const struct err *problem, struct err *err)
 {
-	const struct literal values[] = {text(name), number(s->rows)};
+	const struct literal values[] = {literal_text(name),
+					 literal_number(s->rows)};
 
 	if (problem) {
 		*err = *problem;
 		return -1;
 	}
-	return add_row(m, values, err);
+	return making_row(m, values, err);
 }
 
 static int
@@ -299,17 +293,17 @@ fill_disk(struct plan *p, struct making *m, struct err *err)
 	available = fs.f_bavail * unit;
 
 	const struct literal values[] = {
-	    text(p->site->root),
-	    number(n),
-	    number(bytes),
-	    number(size),
-	    number(size - fs.f_bfree * unit),
-	    number(available),
+	    literal_text(p->site->root),
+	    literal_number(n),
+	    literal_number(bytes),
+	    literal_number(size),
+	    literal_number(size - fs.f_bfree * unit),
+	    literal_number(available),
 	    {.type = TYPE_REAL,
 	     .f = size ? 100.0 * (double)available / (double)size : 0},
 	};
 
-	return add_row(m, values, err);
+	return making_row(m, values, err);
 }
 
 static int
@@ -331,34 +325,47 @@ plan_disk(struct plan *p, const struct system_args *a)
  * States in files.
  */
 
+char *
+system_read(const char *path, size_t *len, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct textfile f = {fd, path};
+	struct stat st;
+	char *buf = NULL;
+	int64_t n = -1;
+
+	if (fd < 0) {
+		err_sys(err, "cannot read %s", path);
+		return NULL;
+	}
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > STATE_MAX)
+		err_set(err, "%s is no state file", path);
+	else if (!(buf = malloc((size_t)st.st_size + 1)))
+		err_set(err, "out of memory");
+	else
+		n = textfile_read(&f, 0, buf, (size_t)st.st_size, err);
+	close(fd);
+	if (n < 0) {
+		free(buf);
+		return NULL;
+	}
+	buf[n] = '\0';
+	*len = (size_t)n;
+	return buf;
+}
+
 /* Appends a file, or what is called MEMBER in the object that it holds. */
 static int
 append_file(int to, const char *path, const char *member, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct textfile f = {fd, path};
-	const char *part;
-	struct stat st;
 	size_t len;
-	char *buf;
-	int64_t n;
+	char *buf = system_read(path, &len, err);
+	const char *part = buf;
 	int rc = 0;
 
-	if (fd < 0)
-		return err_sys(err, "cannot read %s", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > STATE_MAX) {
-		close(fd);
-		return err_set(err, "%s is no state file", path);
-	}
-	buf = malloc((size_t)st.st_size + 1);
-	n = buf ? textfile_read(&f, 0, buf, (size_t)st.st_size, err)
-		: err_set(err, "out of memory");
-	close(fd);
-	part = buf;
-	len = n < 0 ? 0 : (size_t)n;
-	if (n < 0)
-		rc = -1;
-	else if (member && json_member(buf, len, member, &part, &len))
+	if (!buf)
+		return -1;
+	if (member && json_member(buf, len, member, &part, &len))
 		rc = err_set(err, "%s has no %s in it", path, member);
 	else if (write(to, part, len) != (ssize_t)len ||
 		 write(to, "\n", 1) != 1)
@@ -376,25 +383,31 @@ is_json(const struct dirent *d)
 	       strcmp(d->d_name + len - 5, ".json") == 0;
 }
 
-/* The objects in the files of a directory. */
-static int
-append_directory(int to, const char *path, struct err *err)
+int
+system_each(const char *dir, int (*f)(void *, const char *, struct err *),
+	    void *ctx, struct err *err)
 {
 	struct dirent **names;
-	int n = scandir(path, &names, is_json, alphasort), rc = 0;
+	int n = scandir(dir, &names, is_json, alphasort), rc = 0;
 
 	if (n < 0)
-		return err_sys(err, "cannot read the directory %s", path);
+		return err_sys(err, "cannot read the directory %s", dir);
 	for (int i = 0; i < n; i++) {
 		char file[PATH_ROOM];
 
-		snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
+		snprintf(file, sizeof file, "%s/%s", dir, names[i]->d_name);
 		if (rc == 0)
-			rc = append_file(to, file, NULL, err);
+			rc = f(ctx, file, err);
 		free(names[i]);
 	}
 	free(names);
 	return rc;
+}
+
+static int
+append_whole(void *ctx, const char *path, struct err *err)
+{
+	return append_file(*(int *)ctx, path, NULL, err);
 }
 
 static int
@@ -412,7 +425,7 @@ plan_state(struct plan *p, const char *path, const char *member)
 		return plan_fail(p);
 	}
 	rc = stat(path, &st) == 0 && S_ISDIR(st.st_mode)
-		 ? append_directory(fd, path, err)
+		 ? system_each(path, append_whole, &fd, err)
 		 : append_file(fd, path, member, err);
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
 	t = rc ? NULL : text_source_new(&json_format, name, err);
@@ -436,19 +449,52 @@ state_path(const struct system_args *a, const char *variable, const char *usual)
 	return path && *path ? path : usual;
 }
 
+static const char *
+stats_path(const struct system_args *a)
+{
+	return state_path(a, "FLOW_STATS", "/run/flowdecode/stats.json");
+}
+
 static int
 plan_exporters(struct plan *p, const struct system_args *a)
 {
-	return plan_state(
-	    p, state_path(a, "FLOW_STATS", "/run/flowdecode/stats.json"),
-	    "exporters");
+	return plan_state(p, stats_path(a), "exporters");
+}
+
+static const char *
+loggers_path(const struct system_args *a)
+{
+	return state_path(a, "FLOW_LOGGERS", "/var/lib/flowlog");
 }
 
 static int
 plan_loggers(struct plan *p, const struct system_args *a)
 {
-	return plan_state(p, state_path(a, "FLOW_LOGGERS", "/var/lib/flowlog"),
-			  NULL);
+	return plan_state(p, loggers_path(a), NULL);
+}
+
+static int
+fill_pipeline(struct plan *p, struct making *m, struct err *err)
+{
+	static const struct system_args usual;
+
+	(void)p;
+	return pipeline_fill(m, stats_path(&usual), loggers_path(&usual), err);
+}
+
+static int
+plan_pipeline(struct plan *p, const struct system_args *a)
+{
+	struct making m = {pipeline_columns, pipeline_names, pipeline_types,
+			   NULL};
+
+	if (a->path) {
+		err_set(p->lexer->err, "pipeline takes no stats=: its files "
+				       "are those of FLOW_STATS and "
+				       "FLOW_LOGGERS");
+		return plan_fail(p);
+	}
+	return open_rows(p, &m, fill_pipeline);
 }
 
 /*
@@ -458,7 +504,7 @@ plan_loggers(struct plan *p, const struct system_args *a)
 static const struct topic topics[] = {
     {"tables", plan_tables},   {"count", plan_count},
     {"disk", plan_disk},       {"exporters", plan_exporters},
-    {"loggers", plan_loggers},
+    {"loggers", plan_loggers}, {"pipeline", plan_pipeline},
 };
 
 enum { TOPICS = sizeof topics / sizeof *topics };
@@ -473,8 +519,8 @@ no_topic(struct lexer *l, struct str word)
 	for (size_t i = 0; i < TOPICS; i++)
 		nearest_try(&near, topics[i].name);
 	return lexer_fail(l, l->tok.pos,
-			  "expected tables, count, disk, exporters or "
-			  "loggers, found %.*s%s",
+			  "expected tables, count, disk, exporters, "
+			  "loggers or pipeline, found %.*s%s",
 			  (int)(word.len > 40 ? 40 : word.len), word.p,
 			  nearest_hint(&near, hint, sizeof hint));
 }
@@ -490,8 +536,8 @@ system_parse(struct lexer *l, void **out)
 		return lexer_fail(l, t.pos, "out of memory");
 	*out = a;
 	if (t.type != TOKEN_NAME)
-		return lexer_expected(l, "tables, count, disk, exporters or "
-					 "loggers");
+		return lexer_expected(l, "tables, count, disk, exporters, "
+					 "loggers or pipeline");
 	for (size_t i = 0; i < TOPICS; i++)
 		if (lexer_is(l, topics[i].name))
 			a->topic = &topics[i];
@@ -519,7 +565,9 @@ system_class(const void *args)
 }
 
 const struct verb verb_system = {
-    "system",	  "system tables | count | disk | exporters | loggers",
-    system_parse, system_plan,
+    "system",
+    "system tables | count | disk | exporters | loggers | pipeline",
+    system_parse,
+    system_plan,
     system_class,
 };

@@ -227,7 +227,7 @@ class Line:
             tap.equal((kept["log_count"], kept["filter_count"],
                        kept["drop_count"]),
                       (stored[name], records - stored[name], 0),
-                      f"counts of logger {name}")
+                      f"counts of logger {name}: " + self.said())
 
     def stop(self):
         for name in reversed(self.stages):
