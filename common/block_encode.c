@@ -442,11 +442,11 @@ static void
 encode_ids(struct job *j, size_t i)
 {
 	struct source s = source(j, i);
-	uint64_t first = get64(source_values(&s));
-	uint64_t last = get64(source_values(&s) + 8 * ((size_t)j->n - 1));
-	uint64_t n = j->n;
+	const uint8_t *ids = source_values(&s);
+	uint64_t n = j->n, first = get64(ids);
+	uint64_t last = s.c->constant ? first : get64(ids + 8 * (n - 1));
 
-	if (s.c->constant || last - first != n - 1) {
+	if (last - first != n - 1) {
 		encode_integers(j, i);
 		return;
 	}

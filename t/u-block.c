@@ -295,6 +295,21 @@ read_all(struct block_in *in, struct column *c)
 	return refused;
 }
 
+/* As a damaged table may have them. */
+START_TEST(one_id_for_all_comes_back)
+{
+	struct batch *b = make(BATCH_ROWS_MAX, 0);
+	int id = shape_find(b->shape, "_id");
+	const uint64_t value = 1000;
+
+	column_clear(&b->cols[id]);
+	ck_assert_int_eq(column_set_constant(&b->cols[id], COL_U64, &value, &e),
+			 0);
+	round_trip(b, 0, b->rows);
+	batch_free(b);
+}
+END_TEST
+
 START_TEST(damaged_columns_are_refused)
 {
 	struct batch *b = make(2000, 5);
@@ -429,6 +444,7 @@ main(void)
 	tcase_add_test(c, all_types_come_back);
 	tcase_add_test(c, parts_of_a_batch_come_back);
 	tcase_add_test(c, all_null_comes_back_constant);
+	tcase_add_test(c, one_id_for_all_comes_back);
 	tcase_add_test(c, damaged_columns_are_refused);
 	tcase_add_test(c, damaged_heads_are_refused);
 	tcase_add_test(c, no_damage_makes_other_values);
