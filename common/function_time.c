@@ -626,6 +626,7 @@ add_months(int64_t us, int64_t n, int64_t *out)
 	t = mktime(&tm);
 	if (tm.tm_mday != day) {
 		tm.tm_mday = 0; /* the day before the first */
+		tm.tm_isdst = -1;
 		t = mktime(&tm);
 	}
 	return __builtin_mul_overflow((int64_t)t, 1000000, out) ||

@@ -147,6 +147,16 @@ def test_zone(root):
         tap.equal(out, "{count=%d}\n" % want, query)
 
 
+def test_clocks_change(root):
+    """a month's last day has its own hour, where clocks change after it"""
+    noon = 1693447200 * 10**6  # 2023-08-31 12:00 in Sydney; 10-01 is summer
+    fr.store(str(root), "t", [{"_time": noon, "n": 1}])
+    out = answer(root, 'table t | eval a = str(dateadd(_time, "month", 1), '
+                 '"yyyy-MM-dd HH:mm Z") | fields a',
+                 env={"TZ": "Australia/Sydney"})
+    tap.equal(out, "{a=2023-09-30 12:00 +1000}\n")
+
+
 def test_host(root):
     """_host is a column where one was given"""
     fr.store(str(root), "t", [{"_time": DAY, "n": 1}])
