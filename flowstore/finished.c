@@ -155,11 +155,9 @@ finished_retain(struct finished *f, const struct retention *keep, int64_t now,
 		size_t looks, struct removed *r, struct err *e)
 {
 	int left = 0;
-	int64_t before;
 
-	if (keep->age && !__builtin_mul_overflow(keep->age, 1000000, &before) &&
-	    !__builtin_sub_overflow(now, before, &before))
-		left = retain_age(f, before, looks, r, e);
+	if (keep->age)
+		left = retain_age(f, retention_before(keep, now), looks, r, e);
 	if (left < 0 || (keep->size && retain_size(f, keep->size, r, e) != 0))
 		return -1;
 	return left;

@@ -62,7 +62,7 @@ finish_newest(int lock, const char *dir, const struct retention *keep,
 	if (!keep->age || lock_more(lock, dir, LOCK_WRITER, false, &busy) != 0)
 		return 0;
 	r = newest_time(dir, &last, e);
-	if (r == 0 && last < now_us() - keep->age * 1000000)
+	if (r == 0 && last < retention_before(keep, now_us()))
 		r = roll_table(lock, dir, e);
 	lock_less(lock, LOCK_WRITER);
 	return r;

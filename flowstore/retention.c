@@ -24,6 +24,17 @@ path_of(const char *dir, const char *name, char path[PATH_MAX], struct err *e)
 	return 0;
 }
 
+int64_t
+retention_before(const struct retention *r, int64_t now)
+{
+	int64_t age, before;
+
+	if (r->age == 0 || __builtin_mul_overflow(r->age, 1000000, &age) ||
+	    __builtin_sub_overflow(now, age, &before))
+		return INT64_MIN;
+	return before;
+}
+
 int
 retention_parse(struct retention *r, const char *text, struct err *e)
 {

@@ -17,6 +17,10 @@ struct retention {
 
 enum { RETENTION_TEXT_MAX = 64 };
 
+/* Records from before this time are too old at NOW, both in microseconds since
+ * 1970. */
+int64_t retention_before(const struct retention *, int64_t now);
+
 /* "30d", "12h", "10G", "none": sets what it names and leaves the other.  -1 if
  * it is none of these. */
 int retention_parse(struct retention *, const char *text, struct err *);
