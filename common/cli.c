@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/text.h"
@@ -44,6 +45,15 @@ cli_usage(const char *tool, const char *fmt, ...)
 	text_defuse(text, strlen(text));
 	fprintf(stderr, "%s: %s\nsee %s --help\n", tool, text, tool);
 	exit(EXIT_USAGE);
+}
+
+void
+cli_refuse_terminal(const char *tool, const char *what, const char *command)
+{
+	if (isatty(STDIN_FILENO))
+		cli_usage(tool,
+			  "%s come through a pipe, not from a terminal: %s",
+			  what, command);
 }
 
 void

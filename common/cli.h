@@ -22,6 +22,13 @@ void cli_usage(const char *tool, const char *fmt, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 
 /*
+ * Exits 2 if standard input is a terminal: nobody types what a filter reads.
+ * WHAT it reads and COMMAND, a line that gives it that, are said.
+ */
+void cli_refuse_terminal(const char *tool, const char *what,
+			 const char *command);
+
+/*
  * What getopt_long's '?' means, where it was told to be silent with
  * opterr = 0; exits 2.
  */

@@ -115,6 +115,10 @@ apply(const struct options *o, struct logger *l)
 	}
 	if (logger_check_steps(l, &e))
 		cli_usage("flowlog", "--%s", e.text);
+	if (!l->texts[LOGGER_TABLE] && !o->texts[LOGGER_TABLE] &&
+	    (o->texts[LOGGER_TO] || o->texts[LOGGER_HOST]) &&
+	    logger_set_text(l, LOGGER_TABLE, l->name, &e))
+		cli_usage("flowlog", "--%s", e.text);
 	if (!l->texts[LOGGER_TABLE] &&
 	    (l->texts[LOGGER_TO] || l->texts[LOGGER_HOST]))
 		cli_usage("flowlog",
@@ -343,6 +347,15 @@ command_list(const struct options *o)
 	return end_command() || rc ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* One that runs and waits for the other programs logs nothing. */
+static const char *
+status_word(const struct status *s)
+{
+	if (!s->pid)
+		return "Stopped";
+	return s->kept.connected ? "Running" : "Running (not connected)";
+}
+
 static void
 status_page(const struct status *s)
 {
@@ -360,7 +373,7 @@ status_page(const struct status *s)
 	    "* Log Count: %" PRIu64 "\n"
 	    "* Drop Count: %" PRIu64 "\n"
 	    "Configuration\n",
-	    l->name, about ? about : "null", s->pid ? "Running" : "Stopped",
+	    l->name, about ? about : "null", status_word(s),
 	    time_text(last, s->kept.last_log, "N/A"), s->kept.logged,
 	    s->kept.dropped);
 	for (int i = LOGGER_TABLE; i < LOGGER_TEXTS; i++)
@@ -443,6 +456,7 @@ command_start(const struct options *o)
 int
 command_stop(const struct options *o)
 {
+	struct logger l = {0};
 	struct dirs d;
 	struct err e;
 	pid_t pid;
@@ -450,8 +464,9 @@ command_stop(const struct options *o)
 	if (logger_check_name(o->logger, &e) || command_dirs(o, &d, &e))
 		return command_fail(&e);
 	pid = kept_runner(&d, o->logger, &e);
-	if (pid == 0)
+	if (pid == 0 && logger_read(&l, &d, o->logger, &e) == 0)
 		err_set(&e, "the logger %s is not running", o->logger);
+	logger_clear(&l);
 	if (pid <= 0 || service_stop(&d, o->logger, o->init, &e))
 		return command_fail(&e);
 	say("logger stopped\n");

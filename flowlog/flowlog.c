@@ -100,6 +100,24 @@ copy_text(char *to, size_t size, const char *option, const char *text)
 	snprintf(to, size, "%s", text ? text : "");
 }
 
+/* What is said on a connection needs one. */
+static void
+check_words(const struct options *o)
+{
+	static const enum logger_text said[] = {LOGGER_TABLE, LOGGER_HOST};
+
+	if (o->texts[LOGGER_DESCRIPTION])
+		cli_usage("flowlog", "--description is no option of a filter");
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+		if (o->texts[said[i]] && !o->texts[LOGGER_TO])
+			cli_usage("flowlog",
+				  "--%s goes with --to; in a pipe flowstore is "
+				  "told",
+				  logger_text_name(said[i]));
+	if (o->name && !o->texts[LOGGER_FROM] && !o->texts[LOGGER_TO])
+		cli_usage("flowlog", "--name goes with --from or --to");
+}
+
 static void
 set_up(struct relay *r, const struct options *o)
 {
@@ -108,6 +126,10 @@ set_up(struct relay *r, const struct options *o)
 
 	r->from = socket_option(o, LOGGER_FROM);
 	r->to = socket_option(o, LOGGER_TO);
+	check_words(o);
+	if (!r->from)
+		cli_refuse_terminal("flowlog", "records",
+				    "flowrecv 9090 | flowdecode | flowlog");
 	copy_text(r->hello.name, sizeof r->hello.name, "name", o->name);
 	copy_text(r->hello.table, sizeof r->hello.table, "table",
 		  o->texts[LOGGER_TABLE]);

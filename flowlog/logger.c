@@ -245,6 +245,29 @@ read_file(struct reading *r, struct err *e)
 	return rc;
 }
 
+static int
+no_such(const struct dirs *d, const char *name, struct err *e)
+{
+	char hint[NEAREST_HINT] = "", **names;
+	struct nearest near;
+	struct err ignored;
+	size_t n;
+
+	if (logger_names(d, &names, &n, &ignored) == 0) {
+		nearest_init(&near, name, strlen(name));
+		for (size_t i = 0; i < n; i++)
+			nearest_try(&near, names[i]);
+		nearest_hint(&near, hint, sizeof hint);
+		for (size_t i = 0; i < n; i++)
+			free(names[i]);
+		free(names);
+	}
+	return err_set(e,
+		       "there is no logger %s in %s%s; flowlog list shows "
+		       "those that there are",
+		       name, d->config, hint);
+}
+
 int
 logger_read(struct logger *l, const struct dirs *d, const char *name,
 	    struct err *e)
@@ -261,10 +284,7 @@ logger_read(struct logger *l, const struct dirs *d, const char *name,
 	if (read_file(&r, e) == 0)
 		return 0;
 	if (e->code == ENOENT)
-		err_set(e,
-			"there is no logger %s in %s; flowlog list shows "
-			"those that there are",
-			name, d->config);
+		no_such(d, name, e);
 	logger_clear(l);
 	return -1;
 }
@@ -310,7 +330,10 @@ logger_remove(const struct dirs *d, const char *name, struct err *e)
 
 	if (dirs_file(path, d->config, name, SUFFIX, e))
 		return -1;
-	return unlink(path) ? err_sys(e, "cannot remove %s", path) : 0;
+	if (unlink(path) == 0)
+		return 0;
+	return errno == ENOENT ? no_such(d, name, e)
+			       : err_sys(e, "cannot remove %s", path);
 }
 
 /*

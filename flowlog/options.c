@@ -10,9 +10,10 @@
 
 static const char usage[] =
     "usage: flowlog [-v] [STEP]... [--format FORMAT]\n"
-    "       flowlog create [STEP]... [--table TABLE] [--host HOST] NAME\n"
-    "       flowlog list | show | start | stop | update | remove | trace |\n"
-    "               last | run  NAME\n"
+    "       flowlog create | update [STEP]... [--table TABLE] [--host HOST]\n"
+    "               NAME\n"
+    "       flowlog list\n"
+    "       flowlog show | start | stop | remove | trace | last | run  NAME\n"
     "\n"
     "Reads a record stream (from flowdecode) on stdin and writes what is\n"
     "wanted of it on stdout; or looks after loggers that have a name and do\n"
@@ -46,7 +47,7 @@ static const char usage[] =
     "Of loggers with a name:\n"
     "  --description TEXT, --table TABLE, --host HOST, --from, --to\n"
     "                       of create and update\n"
-    "  --json               of list, show and last\n"
+    "  --json               of list and show\n"
     "  --config DIR         where definitions are (/etc/flow/loggers)\n"
     "  --state DIR          where counters are kept (/var/lib/flowlog)\n"
     "  --init systemd|none  how start and stop go (by what there is)\n"
@@ -139,6 +140,11 @@ take(struct options *o, int c)
 		o->json = true;
 		break;
 	case OPTION_INIT:
+		if (strcmp(optarg, "systemd") != 0 &&
+		    strcmp(optarg, "none") != 0)
+			cli_usage("flowlog",
+				  "--init: '%s' is not systemd or none",
+				  optarg);
 		o->init = optarg;
 		break;
 	case 'v':

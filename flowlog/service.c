@@ -23,18 +23,14 @@ enum {
 };
 
 /* Whether systemd is the init: sd_booted(3). */
-static int
-uses_systemd(const char *init, bool *yes, struct err *e)
+static bool
+uses_systemd(const char *init)
 {
 	struct stat st;
 
-	*yes = init && strcmp(init, "systemd") == 0;
-	if (init && !*yes && strcmp(init, "none") != 0)
-		return err_set(e, "--init takes systemd or none");
-	if (!init)
-		*yes = lstat("/run/systemd/system", &st) == 0 &&
-		       S_ISDIR(st.st_mode);
-	return 0;
+	if (init)
+		return strcmp(init, "systemd") == 0;
+	return lstat("/run/systemd/system", &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* flowlog@NAME.service, escaped as systemd-escape(1) does. */
@@ -168,11 +164,8 @@ int
 service_start(const struct dirs *d, const struct logger *l, const char *init,
 	      struct err *e)
 {
-	bool systemd;
-
-	if (uses_systemd(init, &systemd, e))
-		return -1;
-	return systemd ? systemctl("start", l->name, e) : detach(d, l, e);
+	return uses_systemd(init) ? systemctl("start", l->name, e)
+				  : detach(d, l, e);
 }
 
 static int
@@ -202,12 +195,8 @@ int
 service_stop(const struct dirs *d, const char *name, const char *init,
 	     struct err *e)
 {
-	bool systemd;
-
-	if (uses_systemd(init, &systemd, e))
-		return -1;
 	/* One that was started otherwise does not listen to systemctl. */
-	if (systemd && systemctl("stop", name, e))
+	if (uses_systemd(init) && systemctl("stop", name, e))
 		return -1;
 	return end_detached(d, name, e);
 }

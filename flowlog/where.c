@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/arena.h"
 #include "common/cli.h"
+#include "common/regex.h"
 #include "flowlog/filter.h"
 #include "flowlog/program.h"
 
@@ -207,6 +209,17 @@ match_condition(const char *name, const char *pattern)
 	return text;
 }
 
+/* Asked before it is part of an expression, which nobody typed. */
+static bool
+is_pattern(const char *pattern, struct err *err)
+{
+	struct arena arena = {0};
+	bool good = regex_new(&arena, pattern, strlen(pattern), err) != NULL;
+
+	arena_free(&arena);
+	return good;
+}
+
 struct filter *
 match_filter_new(const char *text, const struct filter_options *o,
 		 struct err *err)
@@ -221,6 +234,8 @@ match_filter_new(const char *text, const struct filter_options *o,
 		err_set(err, "'%s' is no field name", name);
 		return NULL;
 	}
+	if (!is_pattern(pattern, err))
+		return NULL;
 	w = (struct where_filter *)where_new(
 	    "--match", match_condition(name, pattern), o, err);
 	if (!w)

@@ -210,7 +210,8 @@ def usage():
             (["--exporter", "10.0.0.0/33"], "'10.0.0.0/33' is no address"),
             (["--exporter", "a) or (true"], "is no address"),
             (["--match", "name"], "expected NAME=..."),
-            (["--match", "name=("], "( without its )"),
+            (["--match", "name=("], "--match: regular expression, character "
+             "2: ( without its )\n"),
             (["--match", "=x"], "a name has 1 to 63 bytes"),
             (["--match", "na`me=x"], "is no field name"),
             (["--match", "name=x", "--invert", "--invert"],

@@ -233,7 +233,12 @@ def wrong():
             (["--from", "/x"], "'/x' is no socket (unix:PATH)"),
             (["--to", "unix:"], "'unix:' is no socket (unix:PATH)"),
             (["--to", "unix:/x", "--format", "json"], "json is not for --to"),
-            (["--name", "x" * 64], "--name: longer than 63 bytes"),
+            (["--from", "unix:/x", "--name", "x" * 64],
+             "--name: longer than 63 bytes"),
+            (["--table", "t"], "--table goes with --to"),
+            (["--host", "h"], "--host goes with --to"),
+            (["--name", "x"], "--name goes with --from or --to"),
+            (["--description", "x"], "--description is no option of a filter"),
             (["--json"], "--json is no option of a filter")):
         status, out, err = run(["flowlog", *args])
         ok(status == 2 and said in err, " ".join(args)[:40], err)

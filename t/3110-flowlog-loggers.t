@@ -207,7 +207,8 @@ def lifecycle():
     is_((shown["status"], shown["connected"]), ("running", False), "it runs")
     ok(os.readlink("/proc/%d/exe" % shown["pid"]).endswith("flowlog"),
        "as a process of its own")
-    ok("* Status: Running\n" in flowlog("show", NAME)[1], "on the page too")
+    ok("* Status: Running (not connected)\n" in flowlog("show", NAME)[1],
+       "on the page too, which says that it waits for flowdecode")
     ok(", status=running (passive), " in flowlog("list")[1], "and listed")
     is_(flowlog("start", NAME, "--init", "none"),
         (1, "", "flowlog: the logger local\\netflow-logger runs already\n"),
@@ -282,7 +283,8 @@ def systemd():
                         "failed; journalctl -u flowlog@x.service says why\n"),
         "where it fails that is said")
     is_(flowlog("start", "--init", "runit", "x"),
-        (1, "", "flowlog: --init takes systemd or none\n"), "another init")
+        (2, "", "flowlog: --init: 'runit' is not systemd or none\n"
+         "see flowlog --help\n"), "another init")
     flowlog("remove", "x")
     os.environ["PATH"] = path
 
@@ -300,15 +302,35 @@ def usage():
                         "--json is no option of flowlog create"),
                        (["create", "x", "-v"],
                         "--verbose is no option of flowlog create"),
-                       (["create", "x", "--host", "h"],
-                        "--host goes with --table"),
                        (["create", "x", "--where", "1 +"], "--where: "),
                        (["create", "x", "--tag", "a=b\nc"],
                         "it is one line of text"),
                        (["create", "x", "--table", "a\nb"], "--table: ")):
         status, out, err = flowlog(*args)
         ok(status == 2 and said in err, " ".join(args), err)
-    is_(flowlog("last", NAME)[0], 1, "no such logger")
+    flowlog("create", "edge")
+    for verb in ("show", "start", "stop", "remove", "update", "trace", "last",
+                 "run"):
+        is_(flowlog(verb, "egde"),
+            (1, "", "flowlog: there is no logger egde in %s (did you mean "
+             "edge?); flowlog list shows those that there are\n" % CONFIG),
+            "%s: no such logger" % verb)
+    is_(flowlog("remove", "edge")[0], 0, "removed")
+
+
+def default_table():
+    """A logger that is bound to no table by name has one of its own."""
+    is_(flowlog("create", NAME, "--host", "r1")[0], 0, "bound by its host")
+    is_(flowlog("show", NAME)[1].split("Configuration\n")[1],
+        "* table: local\\netflow-logger\n* host: r1\n",
+        "the table is called like the logger")
+    is_(flowlog("update", NAME, "--table", "t")[0], 0, "or otherwise")
+    is_(flowlog("show", NAME)[1].split("Configuration\n")[1],
+        "* table: t\n* host: r1\n", "if that is said")
+    status, out, err = flowlog("update", NAME, "--table", "")
+    ok(status == 2 and "--host goes with --table" in err,
+       "no table, but a host", err)
+    flowlog("remove", NAME)
 
 
 create()
@@ -319,4 +341,5 @@ lifecycle()
 unwritable()
 systemd()
 usage()
+default_table()
 done()
