@@ -120,14 +120,17 @@ datagram_read(const char *obj, size_t len, msgpack_zone *z, struct datagram *d,
 		return err_set(e, "datagram: not msgpack");
 	if (o.type != MSGPACK_OBJECT_ARRAY || o.via.array.size < 1 ||
 	    !is_uint(&o.via.array.ptr[0], UINT8_MAX))
-		return err_set(e, "not a datagram stream: its objects are "
-				  "arrays that begin with a version");
+		return err_set(e, "not a datagram stream: flowrecv writes "
+				  "one, also of a capture (--read FILE)");
 	if (o.via.array.ptr[0].via.u64 != DATAGRAM_VERSION)
 		return err_set(
 		    e, "datagram stream of version %d, this program reads %d",
 		    (int)o.via.array.ptr[0].via.u64, DATAGRAM_VERSION);
 	if (o.via.array.size != FIELDS)
-		return err_set(e, "datagram: %u elements, %d expected",
+		return err_set(e,
+			       "not a datagram stream: an array of %u, not %d "
+			       "elements (a record stream goes into flowlog "
+			       "or flowstore)",
 			       o.via.array.size, FIELDS);
 	return read_fields(o.via.array.ptr, d, e);
 }

@@ -349,8 +349,8 @@ record_read(struct record_reader *r, const char *obj, size_t len,
 	if (o.type == MSGPACK_OBJECT_MAP)
 		return rows_add(r->rows, &o, e);
 	if (o.type != MSGPACK_OBJECT_ARRAY)
-		return err_set(e, "not a record stream: its objects are "
-				  "arrays (batches) or maps (rows)");
+		return err_set(e, "not a record stream: flowdecode writes "
+				  "one, and flowlog as batch or rows");
 	if (read_batch(r, &o, e) != 0)
 		return -1;
 	*b = &r->batch;

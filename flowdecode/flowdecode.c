@@ -44,13 +44,14 @@ enum {
 #define WAIT_BYTES_MAX (UINT64_C(64) << 30)
 
 static const char usage[] =
-    "usage: flowrecv ... | flowdecode [-v] [--metrics ADDRESS:PORT]\n"
-    "           [--names on|off]\n"
-    "           [--sampling ADDRESS=N]... [--state DIRECTORY] [--stats FILE]\n"
-    "           [--template-scope address|port] [--wait BYTES[,SECONDS]] "
-    "| ...\n"
+    "usage: flowdecode [-v] [--from unix:PATH] [--metrics ADDRESS:PORT]\n"
+    "           [--names on|off] [--sampling ADDRESS=N]...\n"
+    "           [--serve PATH [--ring DIRECTORY] [--ring-size BYTES]]\n"
+    "           [--state DIRECTORY] [--stats FILE]\n"
+    "           [--template-scope address|port] [--wait BYTES[,SECONDS]]\n"
     "\n"
-    "Decodes NetFlow v1, v5, v7, v9 and IPFIX datagrams into flow records.\n"
+    "Decodes NetFlow v1, v5, v7, v9 and IPFIX datagrams, which flowrecv\n"
+    "writes, on stdin into flow records, for flowlog, on stdout.\n"
     "\n"
     "  --metrics ADDRESS:PORT serve the ledger to Prometheus, over HTTP\n"
     "  --from unix:PATH       connect to a flowrecv --serve, not stdin\n"
@@ -92,7 +93,7 @@ struct flowdecode {
 	const char *from;  /* path of a socket; NULL: standard input */
 	const char *serve; /* path of a socket; NULL: standard output */
 	const char *ring_dir;
-	uint64_t ring_size;
+	uint64_t ring_size;	   /* 0: not said */
 	struct delivery *delivery; /* NULL without serve */
 	struct position position;  /* that has been reached */
 	struct position committed;
@@ -481,6 +482,10 @@ choose_places(struct flowdecode *f)
 {
 	if (f->ring_dir && !f->serve)
 		cli_usage("flowdecode", "--ring goes with --serve");
+	if (f->ring_size && !f->serve)
+		cli_usage("flowdecode", "--ring-size goes with --serve");
+	if (!f->ring_size)
+		f->ring_size = RING_SIZE;
 	if (f->serve && !f->ring_dir)
 		f->ring_dir = f->state_dir;
 	if (f->serve && !f->state_dir)
@@ -546,6 +551,9 @@ options(struct flowdecode *f, int argc, char **argv)
 		cli_usage("flowdecode", "%s: it takes no arguments",
 			  argv[optind]);
 	choose_places(f);
+	if (!f->from)
+		cli_refuse_terminal("flowdecode", "datagrams",
+				    "flowrecv 9090 | flowdecode");
 	return 0;
 }
 
@@ -563,7 +571,6 @@ init(struct flowdecode *f, struct err *e)
 		return err_set(e, "out of memory");
 	decoder_on_notice(f->decoder, on_notice, f);
 	f->wait_bytes = WAIT_BYTES;
-	f->ring_size = RING_SIZE;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "common/cli.h"
 #include "common/log.h"
+#include "common/nearest.h"
 #include "common/stream.h"
 #include "common/text.h"
 #include "common/unixsock.h"
@@ -57,6 +58,17 @@ bool
 client_is_verb(const char *word)
 {
 	return find_verb(word) != NULL;
+}
+
+const char *
+client_hint(const char *word, char *buf, size_t size)
+{
+	struct nearest near;
+
+	nearest_init(&near, word, strlen(word));
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		nearest_try(&near, verbs[i].name);
+	return nearest_hint(&near, buf, size);
 }
 
 /* What can be known to be wrong without asking. */

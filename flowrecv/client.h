@@ -19,6 +19,8 @@ struct command_line {
 };
 
 bool client_is_verb(const char *word);
+/* " (did you mean COMMAND?)" or "", in BUF. */
+const char *client_hint(const char *word, char *buf, size_t size);
 
 /* Exits with the usage of the command where words are missing or too many;
  * else returns the exit status. */

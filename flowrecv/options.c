@@ -9,6 +9,7 @@
 
 #include "common/cli.h"
 #include "common/handed.h"
+#include "common/nearest.h"
 #include "common/text.h"
 #include "flowrecv/binding.h"
 #include "flowrecv/client.h"
@@ -360,6 +361,18 @@ check_capture(struct options *o, const bool given[OPTIONS])
 		o->speed = 1;
 }
 
+/* A misspelt command is no port. */
+static void
+check_word(const char *word)
+{
+	char hint[NEAREST_HINT];
+
+	if (strspn(word, "abcdefghijklmnopqrstuvwxyz") == strlen(word) &&
+	    *client_hint(word, hint, sizeof(hint)))
+		cli_usage("flowrecv", "'%s' is no command%s and no port", word,
+			  hint);
+}
+
 static void
 check(struct options *o, const bool given[OPTIONS])
 {
@@ -379,9 +392,11 @@ check(struct options *o, const bool given[OPTIONS])
 		check_modes(given, MODE_PORTS, "ports to listen on");
 		if (o->nwords == 0 && !o->control && !o->state &&
 		    handed_count() == 0)
-			cli_usage("flowrecv", "a port to listen on, --control "
-					      "PATH to be told of some, or "
-					      "--read FILE");
+			cli_usage("flowrecv", "say a port to listen on, "
+					      "--control PATH to be told of "
+					      "some, or --read FILE");
+		if (o->nwords > 0)
+			check_word(o->words[0]);
 	}
 	if (o->ring && !o->serve)
 		cli_usage("flowrecv", "--ring goes with --serve: what is kept "

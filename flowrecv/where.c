@@ -137,7 +137,7 @@ where_parse(struct where *w, char *text, struct err *e)
 		colon[-1] = '\0';
 	} else if (strchr(host, ':')) {
 		return err_set(e, "put an IPv6 address in brackets: [%s]:%u",
-			       host, w->port);
+			       host + (host[0] == '['), w->port);
 	}
 	return parse_host(w, host, e);
 }

@@ -10,6 +10,7 @@
 
 #include "common/cli.h"
 #include "common/log.h"
+#include "common/nearest.h"
 #include "common/table.h"
 #include "common/text.h"
 
@@ -67,19 +68,27 @@ static const struct {
     {'j', " [--json]"},	 {'r', " [--repair]"},	      {'y', " [--yes]"},
 };
 
+/* "NAME OPTIONS WORDS" as a line. */
+static size_t
+synopsis(const struct command *c, char *text, size_t size)
+{
+	size_t n = (size_t)snprintf(text, size, "%s", c->name);
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		if (strchr(c->options, options[i].letter))
+			n += (size_t)snprintf(text + n, size - n, "%s",
+					      options[i].text);
+	return n + (size_t)snprintf(text + n, size - n, "%s%s\n",
+				    *c->words ? " " : "", c->words);
+}
+
 static void __attribute__((noreturn)) usage(const struct command *c)
 {
 	char text[256];
-	size_t n;
+	size_t n = (size_t)snprintf(text, sizeof(text),
+				    "usage: flowstore [--root DIR] ");
 
-	n = (size_t)snprintf(text, sizeof(text),
-			     "usage: flowstore [--root DIR] %s", c->name);
-	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
-		if (strchr(c->options, options[i].letter))
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s",
-					      options[i].text);
-	snprintf(text + n, sizeof(text) - n, "%s%s\n", *c->words ? " " : "",
-		 c->words);
+	synopsis(c, text + n, sizeof(text) - n);
 	cli_help(text);
 }
 
@@ -96,6 +105,29 @@ form_by_name(const char *name)
 	cli_usage("flowstore", "no format '%s': csv, json or msgpack", name);
 }
 
+void
+command_synopses(char *text, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		n += (size_t)snprintf(text + n, size - n, "       flowstore ");
+		n += synopsis(&commands[i], text + n, size - n);
+	}
+}
+
+const char *
+command_hint(const char *name, char *buf, size_t size)
+{
+	struct nearest near;
+
+	nearest_init(&near, name, strlen(name));
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		nearest_try(&near, commands[i].name);
+	nearest_try(&near, "serve");
+	return nearest_hint(&near, buf, size);
+}
+
 static void
 check_words(const struct command *c, const struct command_args *a)
 {
@@ -103,8 +135,9 @@ check_words(const struct command *c, const struct command_args *a)
 		cli_usage("flowstore", "%s what? flowstore %s %s", c->name,
 			  c->name, c->words);
 	if (a->n > c->max)
-		cli_usage("flowstore", "'%s' is too much: flowstore %s %s",
-			  a->words[c->max], c->name, c->words);
+		cli_usage("flowstore", "'%s' is too much: flowstore %s%s%s",
+			  a->words[c->max], c->name, *c->words ? " " : "",
+			  c->words);
 }
 
 static void

@@ -6,6 +6,7 @@
 #define FLOWSTORE_COMMAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/err.h"
 
@@ -37,6 +38,12 @@ const struct command *command_find(int argc, char **argv);
 
 /* Whether a name is kept for a command. */
 bool command_is_verb(const char *name);
+
+/* " (did you mean COMMAND?)" or "", in BUF, for what may be one misspelt. */
+const char *command_hint(const char *name, char *buf, size_t size);
+
+/* How each is called, a line each, for --help; SIZE has to do. */
+void command_synopses(char *text, size_t size);
 
 /* Parses and runs; an exit code. */
 int command_main(const struct command *, int argc, char **argv);

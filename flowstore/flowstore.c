@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 
 #include "common/cli.h"
 #include "common/log.h"
+#include "common/nearest.h"
 #include "common/record.h"
 #include "common/stage.h"
 #include "common/table.h"
@@ -37,18 +39,17 @@ enum {
 
 #define SEGMENT_SIZE_MAX (UINT64_C(1) << 40)
 
-static const char usage[] =
+static const char usage_head[] =
     "usage: flowstore [-v] [--root DIR] [--host NAME] TABLE\n"
-    "       flowstore serve --accept PATH [-v] [--root DIR]\n"
-    "       flowstore tables [--json]\n"
-    "       flowstore info [--json] TABLE\n"
-    "       flowstore create TABLE ...\n"
-    "       flowstore drop [--yes] TABLE ...\n"
+    "       flowstore serve --accept PATH [-v] [--root DIR]\n";
+
+static const char usage_tail[] =
     "\n"
     "Reads a record stream (from flowlog or flowdecode) on stdin and appends\n"
     "it to a table, which is made if it is missing.  What was read is\n"
     "committed within a second.  serve takes such streams on a Unix socket,\n"
-    "for the tables that flowlog names, each record once.\n"
+    "for the tables that flowlog names, each record once.  The rest look\n"
+    "after tables: flowstore COMMAND --help.\n"
     "\n"
     "  --root DIR           where tables are; without it $FLOW_ROOT, else\n"
     "                       /var/lib/flow or ~/.local/share/flow\n"
@@ -59,11 +60,15 @@ static const char usage[] =
     "  --min-free PART|SIZE  keep so much of the disk free (5%)\n"
     "  --when-full WHAT     then stop (and go on when there is room) or\n"
     "                       remove-oldest\n"
-    "  --json               one JSON object a line\n"
-    "  -y, --yes            do not ask\n"
     "  --metrics ADDRESS:PORT  serve the counters to Prometheus, over HTTP\n"
     "  -v, --verbose        counters on stderr at the end (SIGUSR1: at once)\n"
-    "  -h, --help           this text\n"
+    "\n"
+    "  --format FORMAT      csv, json or msgpack (by the file's name)\n"
+    "  --apply              remove now what retention lets go\n"
+    "  --json               one JSON object a line\n"
+    "  --repair             drop what is damaged, keep the rest\n"
+    "  -y, --yes            do not ask\n"
+    "  -h, --help           this text, or how a command is called\n"
     "  -V, --version        the version\n";
 
 struct flowstore {
@@ -259,6 +264,8 @@ static void
 parse_words(int argc, char **argv, struct writer_options *o,
 	    const struct flowstore *f)
 {
+	char hint[NEAREST_HINT], text[256];
+
 	if (optind < argc && strcmp(argv[optind], "serve") == 0) {
 		if (!f->accept)
 			cli_usage("flowstore", "serve where? flowstore serve "
@@ -278,13 +285,31 @@ parse_words(int argc, char **argv, struct writer_options *o,
 			  "--accept PATH");
 	if (optind == argc)
 		cli_usage("flowstore", "which table? flowstore TABLE");
-	if (optind + 1 < argc)
-		cli_usage("flowstore", "'%s': one table at a time",
-			  argv[optind + 1]);
 	o->table = argv[optind];
+	command_hint(o->table, hint, sizeof(hint));
+	if (optind + 1 < argc)
+		cli_usage("flowstore", "%s %s ...: '%s' is no command%s",
+			  o->table, argv[optind + 1], o->table, hint);
 	if (command_is_verb(o->table))
 		cli_usage("flowstore", "'%s' is a command, no table's name",
 			  o->table);
+	snprintf(text, sizeof(text),
+		 "flowrecv 9090 | flowdecode | flowstore "
+		 "%s%s",
+		 o->table, hint);
+	cli_refuse_terminal("flowstore", "records", text);
+}
+
+static void __attribute__((noreturn)) help(void)
+{
+	static char text[8192];
+	size_t n = sizeof(usage_head) - 1, tail = sizeof(usage_tail);
+
+	memcpy(text, usage_head, n);
+	command_synopses(text + n, sizeof(text) - n - tail);
+	n += strlen(text + n);
+	memcpy(text + n, usage_tail, tail);
+	cli_help(text);
 }
 
 static void
@@ -338,7 +363,7 @@ parse(int argc, char **argv, struct writer_options *o, struct flowstore *f)
 			f->verbose = true;
 			break;
 		case 'h':
-			cli_help(usage);
+			help();
 		case 'V':
 			cli_version("flowstore");
 		default:

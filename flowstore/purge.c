@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/cli.h"
 #include "common/place.h"
 #include "common/table.h"
 #include "flowstore/command.h"
@@ -245,9 +246,9 @@ purge_run(const struct command_args *a, struct err *e)
 	struct purge p = {.name = a->words[0]};
 	int lock, r;
 
-	if (period_parse(&p.period, a->words[1], a->words[2], now_us(), e) !=
-		0 ||
-	    table_dir(a->root, p.name, p.segments.dir, sizeof(p.segments.dir),
+	if (period_parse(&p.period, a->words[1], a->words[2], now_us(), e))
+		cli_usage("flowstore", "%s", e->text);
+	if (table_dir(a->root, p.name, p.segments.dir, sizeof(p.segments.dir),
 		      e) != 0)
 		return -1;
 	if (isatty(STDIN_FILENO) &&

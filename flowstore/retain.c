@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/cli.h"
 #include "common/place.h"
 #include "common/table.h"
 #include "flowstore/command.h"
@@ -123,7 +124,7 @@ set(const struct command_args *a, const char *dir, struct retention *keep,
 	*keep = (struct retention){0};
 	for (int i = 1; i < a->n; i++)
 		if (retention_parse(keep, a->words[i], e) != 0)
-			return -1;
+			cli_usage("flowstore", "%s", e->text);
 	lock = lock_take(dir, LOCK_UPKEEP, e);
 	if (lock < 0)
 		return -1;
@@ -139,11 +140,12 @@ retention_run(const struct command_args *a, struct err *e)
 	struct retention keep;
 
 	if (a->apply && a->n > 1)
-		return err_set(e, "--apply goes with a table at most");
+		cli_usage("flowstore", "--apply goes with a table at most");
 	if (a->apply)
 		return a->n == 0 ? apply_all(a, e) : apply(a, a->words[0], e);
 	if (a->n == 0)
-		return err_set(e, "retention of which table?");
+		cli_usage("flowstore", "retention of which table? flowstore "
+				       "retention TABLE [AGE|SIZE|none]");
 	if (table_dir(a->root, a->words[0], dir, sizeof(dir), e) != 0 ||
 	    (a->n == 1 ? retention_read(&keep, dir, e)
 		       : set(a, dir, &keep, e)) != 0)

@@ -311,7 +311,9 @@ greet(struct logger *l, const char *obj, size_t len, struct err *e)
 	mine.number = writer_reached(
 	    t->writer, streams_id(l->hello.name, l->hello.stream));
 	tell_all(l->serve, t);
-	return link_send(l->in.fd, buf, hello_pack(buf, &mine), e);
+	if (link_send(l->in.fd, buf, hello_pack(buf, &mine), e) != 0)
+		l->gone = true; /* by itself: it comes again if it wants to */
+	return 0;
 }
 
 static int

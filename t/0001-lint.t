@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import tap
+from terminal import Terminal
 
 TOOLS = ("flowrecv", "flowdecode", "flowlog", "flowstore", "flowq")
 TOP = sorted(TOOLS + ("README", "common", "meson.build", "t"))
@@ -202,6 +203,31 @@ def test_has_manual(scratch):
             if not re.search(rf"^\.(It|Op) .*-{option}\b", text, re.M):
                 problems.append(f"{tool}.1 does not name --{option}")
     none(problems)
+
+
+def test_help_is_whole(scratch):
+    """--help names every option of the manual page"""
+    problems = []
+    for tool in tools():
+        text = (tap.SOURCE / tool / f"{tool}.1").read_text()
+        shown = run(tool, "--help").stdout
+        for option in set(re.findall(r"^\.It .*?\bFl -([a-z][a-z-]+)", text,
+                                     re.M)):
+            if not re.search(rf"--{option}\b", shown):
+                problems.append(f"{tool} --help does not name --{option}")
+    none(problems)
+
+
+def test_no_terminal(scratch):
+    """a filter does not wait for somebody to type records"""
+    for tool, *arguments in (["flowdecode"], ["flowlog"],
+                             ["flowstore", "--root", str(scratch), "tabels"]):
+        t = Terminal([tap.program(tool), *arguments])
+        text, code = t.end()
+        assert code == 2 and "through a pipe, not from a terminal" in text, \
+            f"{tool}: {code} {text}"
+    assert "flowstore tabels (did you mean tables?)" in text, text
+    tap.equal(list(scratch.iterdir()), [], "tables made")
 
 
 tap.main(globals())

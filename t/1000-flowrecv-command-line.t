@@ -39,8 +39,16 @@ def test_version(_):
 
 def test_nothing(_):
     """without a port it says what it needs"""
-    check_usage([], "a port to listen on, --control PATH to be told of some, "
+    check_usage([], "say a port to listen on, --control PATH to be told of some, "
                 "or --read FILE")
+
+
+def test_misspelt(_):
+    """a misspelt command is not taken for a port"""
+    check_usage(["opne", "lab", "9995"],
+                "'opne' is no command (did you mean open?) and no port")
+    check_usage(["binding"],
+                "'binding' is no command (did you mean bindings?) and no port")
 
 
 def test_ports(_):
@@ -59,6 +67,8 @@ def test_addresses(_):
                 "write 127.0.0.1:9 or [::1]:9")
     check_usage(["::1:9"],
                 "::1:9: put an IPv6 address in brackets: [::1]:9")
+    check_usage(["[::1:9"],
+                "[::1:9: put an IPv6 address in brackets: [::1]:9")
     check_usage(["x" * 200], "'" + "x" * 200 +
                 "' is too long: [NAME=][ADDRESS:]PORT")
 

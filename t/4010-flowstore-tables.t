@@ -231,7 +231,14 @@ def test_links(root):
 def test_usage(root):
     """what is wrong with a command line is said"""
     for args, why in ((["drop"], "drop what?"),
-                      (["tables", "x"], "'x' is too much"),
+                      (["tables", "x"],
+                       "'x' is too much: flowstore tables\n"),
+                      (["infoo", "t"],
+                       "'infoo' is no command (did you mean info?)\n"),
+                      (["retention"], "retention of which table?"),
+                      (["retention", "--apply", "a", "b"], "--apply goes"),
+                      (["purge", "t", "20261301", "2027"],
+                       "'20261301' is no day or time"),
                       (["info", "a", "b"], "'b' is too much"),
                       (["create", "--json", "x"], "create does not take"),
                       (["info", "--nope", "x"], "unknown option --nope")):
@@ -240,6 +247,11 @@ def test_usage(root):
     status, out, err = command(root, "info", "--help")
     tap.equal((status, out), (0, "usage: flowstore [--root DIR] info [--json] "
                                  "TABLE\n"), "help")
+    whole = command(root, "--help")[1].splitlines()
+    for line in ("flowstore check [--repair] TABLE ...",
+                 "flowstore purge [--yes] TABLE FROM TO",
+                 "flowstore retention [--apply] TABLE [AGE|SIZE|none]"):
+        assert "       " + line in whole, whole
 
 
 def test_other_user(root):

@@ -50,7 +50,7 @@ def test_setting(root):
                   text, "in tables")
     for word in ("0d", "30x", "", "1e3", "d", "9999999999999999y"):
         status, out, err = command(root, "retention", "t", word)
-        assert status == 1 and "is no age" in err, (word, err)
+        assert status == 2 and "is no age" in err, (word, err)
     status, out, err = command(root, "retention", "u", "30d")
     assert status == 1 and "no table u" in err, err
     (root / "t" / ".retention").write_text("age x\n")
