@@ -128,6 +128,27 @@ bind_abs(struct binder *b, struct node *nd, const struct expr *e)
 	return 0;
 }
 
+/* Digits behind the point; before it, if there are fewer than none. */
+static int
+eval_round_to(struct call *c)
+{
+	double *out = call_out(c);
+	uint8_t *null = call_nulls(c);
+
+	if (!out || !null)
+		return -1;
+	for (uint32_t i = 0; i < c->n; i++) {
+		double x = VEC_AT(c->args[0], double, i);
+		double unit = pow(10, VEC_AT(c->args[1], double, i));
+		double much = round(x * unit);
+
+		/* What has no such digits stays as it is. */
+		out[i] = isfinite(much) ? much / unit : x;
+		null[i] |= !isfinite(out[i]);
+	}
+	return 0;
+}
+
 #define REAL_FUNCTION(fname, value)                               \
 	static int fname(struct call *c)                          \
 	{                                                         \
@@ -154,6 +175,24 @@ REAL_FUNCTION(eval_log10, log10(x))
 REAL_FUNCTION(eval_double, x)
 
 static int
+eval_double_text(struct call *c)
+{
+	double *out = call_out(c);
+	uint8_t *null = call_nulls(c);
+
+	if (!out || !null)
+		return -1;
+	for (uint32_t i = 0; i < c->n; i++) {
+		struct str s = VEC_AT(c->args[0], struct str, i);
+
+		out[i] = 0;
+		null[i] = null[i] || text_read_f64(s.p, s.len, &out[i]) ||
+			  !isfinite(out[i]);
+	}
+	return 0;
+}
+
+static int
 bind_real(struct binder *b, struct node *nd, const struct expr *e)
 {
 	static const struct {
@@ -171,9 +210,21 @@ bind_real(struct binder *b, struct node *nd, const struct expr *e)
 			nd->fn = table[i].fn;
 			whole = i >= 4;
 		}
+	if (t == TYPE_STRING && nd->fn == eval_double) {
+		nd->fn = eval_double_text;
+		nd->type = TYPE_REAL;
+		nd->nullable = true;
+		return 0;
+	}
 	if (!is_number(t) && t != TYPE_NULL && t != TYPE_DURATION)
 		return function_want(b, nd, e, 0, "a number");
-	if (t == TYPE_NULL || (whole && t != TYPE_REAL && is_number(t))) {
+	if (nd->n > 1) {
+		if (function_whole(b, nd, e, 1) ||
+		    function_cast(b, nd, 1, TYPE_REAL))
+			return -1;
+		nd->fn = eval_round_to;
+	} else if (t == TYPE_NULL ||
+		   (whole && t != TYPE_REAL && is_number(t))) {
 		*nd = *nd->args[0];
 		return 0;
 	}
@@ -896,46 +947,6 @@ bind_is_private(struct binder *b, struct node *nd, const struct expr *e)
  */
 
 static int
-eval_datetrunc(struct call *c)
-{
-	int64_t *out = call_out(c);
-	uint8_t *null = call_nulls(c);
-
-	if (!out || !null)
-		return -1;
-	for (uint32_t i = 0; i < c->n; i++) {
-		int64_t t = VEC_AT(c->args[0], int64_t, i), left;
-		int64_t span = VEC_AT(c->args[1], int64_t, i);
-
-		if (span <= 0) {
-			null[i] = 1;
-			out[i] = 0;
-			continue;
-		}
-		left = t % span;
-		left += left < 0 ? span : 0;
-		out[i] = (int64_t)((uint64_t)t - (uint64_t)left);
-	}
-	return 0;
-}
-
-static int
-bind_datetrunc(struct binder *b, struct node *nd, const struct expr *e)
-{
-	enum expr_type t = nd->args[0]->type, s = nd->args[1]->type;
-
-	if (t != TYPE_TIME && t != TYPE_NULL)
-		return function_want(b, nd, e, 0, "a time");
-	if (s != TYPE_DURATION && s != TYPE_NULL)
-		return function_want(b, nd, e, 1, "a duration (1m, 1h)");
-	nd->type = TYPE_TIME;
-	nd->nullable |=
-	    nd->args[1]->kind != NODE_LITERAL || nd->args[1]->lit.i <= 0;
-	nd->fn = eval_datetrunc;
-	return 0;
-}
-
-static int
 bind_now(struct binder *b, struct node *nd, const struct expr *e)
 {
 	struct literal lit = {.type = TYPE_TIME, .i = b->now};
@@ -1001,8 +1012,8 @@ const struct function functions[] = {
     {"dateadd", "(time, unit, number)", 3, 3, function_dateadd},
     {"datediff", "(from, to, unit)", 3, 3, function_datediff},
     {"datepart", "(time, unit)", 2, 2, function_datepart},
-    {"datetrunc", "(time, span)", 2, 2, bind_datetrunc},
-    {"double", "(number)", 1, 1, bind_real},
+    {"datetrunc", "(time, span)", 2, 2, function_datetrunc},
+    {"double", "(number or text)", 1, 1, bind_real},
     {"epoch", "(time or seconds)", 1, 1, bind_epoch},
     {"floor", "(number)", 1, 1, bind_real},
     {"if", "(condition, then, else)", 3, 3, bind_if},
@@ -1026,7 +1037,7 @@ const struct function functions[] = {
     {"port_name", "(port)", 1, 1, function_number_name},
     {"proto_name", "(protocol)", 1, 1, function_number_name},
     {"replace", "(text, from, to)", 3, 3, function_replace},
-    {"round", "(number)", 1, 1, bind_real},
+    {"round", "(number, digits)", 1, 2, bind_real},
     {"split", "(text, between, n)", 3, 3, function_split},
     {"sqrt", "(number)", 1, 1, bind_real},
     {"str", "(value) or (time, format)", 1, 2, bind_text},

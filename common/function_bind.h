@@ -26,6 +26,6 @@ typedef int bind_fn(struct binder *, struct node *, const struct expr *);
 bind_fn function_bits, function_flags_name, function_match,
     function_number_name, function_replace, function_split;
 bind_fn function_date, function_dateadd, function_datediff, function_datepart,
-    function_str_time;
+    function_datetrunc, function_str_time;
 
 #endif

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "common/function_bind.h"
+#include "common/span.h"
 
 enum {
 	ITEMS_MAX = 64,
@@ -175,6 +176,30 @@ broken_down(int64_t us, struct tm *tm, int *rest)
 	time_t t = seconds_of(us, rest);
 
 	return localtime_r(&t, tm) != NULL;
+}
+
+/* What ONE makes of each row; false: null. */
+static inline __attribute__((always_inline)) int
+eval_each(struct call *c,
+	  bool (*one)(const struct call *, uint32_t i, int64_t *out))
+{
+	int64_t *out = call_out(c);
+	uint8_t *null = call_nulls(c);
+
+	if (!out || !null)
+		return -1;
+	for (uint32_t i = 0; i < c->n; i++) {
+		null[i] = null[i] || !one(c, i, &out[i]);
+		if (null[i])
+			out[i] = 0;
+	}
+	return 0;
+}
+
+static int64_t
+time_at(const struct call *c, size_t arg, uint32_t i)
+{
+	return VEC_AT(c->args[arg], int64_t, i);
 }
 
 /*
@@ -458,26 +483,20 @@ read_layout(const struct layout *l, struct str s, int64_t *out)
 	return 0;
 }
 
+static bool
+date_of(const struct call *c, uint32_t i, int64_t *out)
+{
+	const struct layout *l = c->nd->data;
+	struct str s = VEC_AT(c->args[0], struct str, i);
+
+	return (l ? read_layout(l, s, out)
+		  : literal_time(s.p, s.len, 0, out)) == 0;
+}
+
 static int
 eval_date(struct call *c)
 {
-	const struct layout *l = c->nd->data;
-	int64_t *out = call_out(c);
-	uint8_t *null = call_nulls(c);
-
-	if (!out || !null)
-		return -1;
-	for (uint32_t i = 0; i < c->n; i++) {
-		struct str s = VEC_AT(c->args[0], struct str, i);
-
-		out[i] = 0;
-		if (null[i])
-			continue;
-		if (l ? read_layout(l, s, &out[i])
-		      : literal_time(s.p, s.len, 0, &out[i]))
-			null[i] = 1;
-	}
-	return 0;
+	return eval_each(c, date_of);
 }
 
 int
@@ -574,26 +593,23 @@ part_of(char code, const struct tm *tm, int us)
 	}
 }
 
+static bool
+datepart_of(const struct call *c, uint32_t i, int64_t *out)
+{
+	const struct time_unit *u = c->nd->data;
+	struct tm tm;
+	int us;
+
+	if (!broken_down(time_at(c, 0, i), &tm, &us))
+		return false;
+	*out = part_of(u->code, &tm, us);
+	return true;
+}
+
 static int
 eval_datepart(struct call *c)
 {
-	const struct time_unit *u = c->nd->data;
-	int64_t *out = call_out(c);
-	uint8_t *null = call_nulls(c);
-
-	if (!out || !null)
-		return -1;
-	for (uint32_t i = 0; i < c->n; i++) {
-		struct tm tm;
-		int us;
-
-		out[i] = 0;
-		if (broken_down(VEC_AT(c->args[0], int64_t, i), &tm, &us))
-			out[i] = part_of(u->code, &tm, us);
-		else
-			null[i] = 1;
-	}
-	return 0;
+	return eval_each(c, datepart_of);
 }
 
 int
@@ -635,34 +651,23 @@ add_months(int64_t us, int64_t n, int64_t *out)
 		   : 0;
 }
 
+static bool
+dateadd_of(const struct call *c, uint32_t i, int64_t *out)
+{
+	const struct time_unit *u = c->nd->data;
+	int64_t t = time_at(c, 0, i), n = VEC_AT(c->args[2], int64_t, i), d;
+
+	if (u->us)
+		return !__builtin_mul_overflow(n, u->us, &d) &&
+		       !__builtin_add_overflow(t, d, out);
+	return !__builtin_mul_overflow(n, u->code == 'Y' ? 12 : 1, &d) &&
+	       add_months(t, d, out) == 0;
+}
+
 static int
 eval_dateadd(struct call *c)
 {
-	const struct time_unit *u = c->nd->data;
-	int64_t *out = call_out(c);
-	uint8_t *null = call_nulls(c);
-
-	if (!out || !null)
-		return -1;
-	for (uint32_t i = 0; i < c->n; i++) {
-		int64_t t = VEC_AT(c->args[0], int64_t, i), d;
-		int64_t n = VEC_AT(c->args[2], int64_t, i);
-		int bad;
-
-		if (u->us)
-			bad = __builtin_mul_overflow(n, u->us, &d) ||
-			      __builtin_add_overflow(t, d, &out[i]);
-		else if (u->code == 'Y')
-			bad = __builtin_mul_overflow(n, 12, &d) ||
-			      add_months(t, d, &out[i]);
-		else
-			bad = add_months(t, n, &out[i]);
-		if (bad) {
-			null[i] = 1;
-			out[i] = 0;
-		}
-	}
-	return 0;
+	return eval_each(c, dateadd_of);
 }
 
 int
@@ -698,28 +703,22 @@ months_between(int64_t from, int64_t to, int64_t *out)
 	return 0;
 }
 
+static bool
+datediff_of(const struct call *c, uint32_t i, int64_t *out)
+{
+	const struct time_unit *u = c->nd->data;
+	int64_t a = time_at(c, 0, i), b = time_at(c, 1, i), d;
+
+	if (u->us ? __builtin_sub_overflow(b, a, &d) : months_between(a, b, &d))
+		return false;
+	*out = d / (u->us ? u->us : u->code == 'Y' ? 12 : 1);
+	return true;
+}
+
 static int
 eval_datediff(struct call *c)
 {
-	const struct time_unit *u = c->nd->data;
-	int64_t *out = call_out(c);
-	uint8_t *null = call_nulls(c);
-
-	if (!out || !null)
-		return -1;
-	for (uint32_t i = 0; i < c->n; i++) {
-		int64_t a = VEC_AT(c->args[0], int64_t, i), d = 0;
-		int64_t b = VEC_AT(c->args[1], int64_t, i);
-		int bad;
-
-		if (u->us)
-			bad = __builtin_sub_overflow(b, a, &d);
-		else
-			bad = months_between(a, b, &d);
-		null[i] |= bad != 0;
-		out[i] = d / (u->us ? u->us : u->code == 'Y' ? 12 : 1);
-	}
-	return 0;
+	return eval_each(c, datediff_of);
 }
 
 int
@@ -732,4 +731,69 @@ function_datediff(struct binder *b, struct node *nd, const struct expr *e)
 	nd->nullable = true;
 	nd->fn = eval_datediff;
 	return nd->data ? 0 : -1;
+}
+
+/* With a span that is the same for all rows, or one for each. */
+static bool
+datetrunc_of(const struct call *c, uint32_t i, int64_t *out)
+{
+	const struct span *s = c->nd->data;
+	struct span one = {0};
+
+	if (!s) {
+		one.us = VEC_AT(c->args[1], int64_t, i);
+		s = &one;
+		if (one.us <= 0 || one.us > SPAN_MAX)
+			return false;
+	}
+	*out = span_start(s, time_at(c, 0, i));
+	return true;
+}
+
+static int
+eval_datetrunc(struct call *c)
+{
+	return eval_each(c, datetrunc_of);
+}
+
+/* Argument 1, text, as a span: "1mon", or "month". NULL: said why. */
+static const struct span *
+span_arg(struct binder *b, const struct node *nd, const struct expr *e)
+{
+	struct span *s = arena_zalloc(b->arena, sizeof *s);
+	const struct time_unit *u;
+	struct str text;
+
+	if (function_literal(b, nd, e, 1, "a span", &text))
+		return NULL;
+	if (!s) {
+		bind_fail(b, e, "out of memory");
+		return NULL;
+	}
+	if (span_parse(text.p, text.len, s) == 0)
+		return s;
+	u = unit_arg(b, nd, e, 1, "YmWdHMSL");
+	if (!u)
+		return NULL;
+	*s = (struct span){.us = u->us};
+	if (!u->us)
+		s->months = u->code == 'Y' ? 12 : 1;
+	return s;
+}
+
+int
+function_datetrunc(struct binder *b, struct node *nd, const struct expr *e)
+{
+	enum expr_type t = nd->args[1]->type;
+
+	if (want_time(b, nd, e, 0))
+		return -1;
+	if (t == TYPE_STRING)
+		nd->data = span_arg(b, nd, e);
+	else if (t != TYPE_DURATION && t != TYPE_NULL)
+		return function_want(b, nd, e, 1, "a span (1m, 1h, \"1mon\")");
+	nd->type = TYPE_TIME;
+	nd->nullable |= t != TYPE_STRING;
+	nd->fn = eval_datetrunc;
+	return nd->data || t != TYPE_STRING ? 0 : -1;
 }

@@ -392,6 +392,23 @@ text_read_size(const char *p, size_t len, uint64_t *v)
 }
 
 int
+text_read_f64(const char *p, size_t len, double *v)
+{
+	char buf[TEXT_MAX], *end;
+
+	if (len == 0 || len >= sizeof buf)
+		return -1;
+	memcpy(buf, p, len);
+	buf[len] = 0;
+	if (strspn(buf, "0123456789+-.eE") != len &&
+	    strcmp(buf + (*buf == '-'), "inf") != 0 &&
+	    strcmp(buf + (*buf == '-'), "nan") != 0)
+		return -1;
+	*v = strtod(buf, &end);
+	return *end || end == buf ? -1 : 0;
+}
+
+int
 text_read_ip(const char *p, size_t len, uint8_t ip[16])
 {
 	char s[INET6_ADDRSTRLEN];

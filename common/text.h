@@ -34,6 +34,7 @@ size_t text_value(char *, const struct value *);
 int text_read_u64(const char *, size_t len, uint64_t *);
 /* Bytes: digits, and K, M, G or T, which are powers of 1024. */
 int text_read_size(const char *, size_t len, uint64_t *);
+int text_read_f64(const char *, size_t len, double *); /* also inf and nan */
 int text_read_ip(const char *, size_t len, uint8_t ip[16]); /* v4 as mapped */
 int text_read_mac(const char *, size_t len, uint64_t *);
 /* ISO 8601: date, optional time, optional fraction, Z or +hh:mm; local time

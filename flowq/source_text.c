@@ -69,21 +69,12 @@ is_digit(char c)
 static int
 read_real(const char *p, size_t len, double *f)
 {
-	char buf[NUMBER_MAX], *end;
 	size_t n = len && *p == '-';
 
-	if (len == 0 || len >= sizeof buf)
-		return -1;
-	memcpy(buf, p, len);
-	buf[len] = 0;
-	if (strspn(buf, "0123456789+-.eE") != len &&
-	    strcmp(buf + n, "inf") != 0 && strcmp(buf + n, "nan") != 0)
-		return -1;
 	/* 007 is a code and no number. */
-	if (len > n + 1 && buf[n] == '0' && is_digit(buf[n + 1]))
+	if (len > n + 1 && p[n] == '0' && is_digit(p[n + 1]))
 		return -1;
-	*f = strtod(buf, &end);
-	return *end ? -1 : 0;
+	return text_read_f64(p, len, f);
 }
 
 static int

@@ -121,6 +121,16 @@ def test_largest(root):
             tap.equal(answer(root, f"table t | {query} limit=12 -x, o"),
                       all_of_them, f"{by} by {keys}")
             tap.equal(all_of_them.count("\n"), 12, f"{by} by {keys}")
+        # The share of each in all of them, whether they were made or not.
+        total = json.loads(answer(root, "table t | stats sum(octet_count) as "
+                                  "o", "--format", "json"))["o"]
+        out = answer(root, f"table t | top limit=12 {keys} by "
+                     "sum(octet_count) as o", "--format", "json")
+        got = [json.loads(line) for line in out.splitlines()]
+        tap.equal([r["percent"] for r in got],
+                  [100 * r["o"] / total for r in got], keys)
+        assert got == sorted(got, key=lambda r: -r["o"]), keys
+        tap.equal(len(got), 12, keys)
     # Of rows that can be read only once.
     tap.equal(answer(root, "table t | sort limit=60000 octet_count | "
                      "stats sum(octet_count) as o by src_addr, src_port | "
@@ -155,6 +165,42 @@ def test_clocks_change(root):
                  '"yyyy-MM-dd HH:mm Z") | fields a',
                  env={"TZ": "Australia/Sydney"})
     tap.equal(out, "{a=2023-09-30 12:00 +1000}\n")
+
+
+def test_spans(root):
+    """spans of time begin where the zone has it, also when clocks change"""
+    fr.store(str(root), "t", [
+        {"_time": DAY + i * 3600 * 1000000 * 5, "n": i} for i in range(-1500,
+                                                                       1500)])
+    for zone, span, begin, want in (
+            ("Europe/Berlin", "1d", "20260328",
+             ["03-27T23", "03-28T23", "03-29T22", "03-30T22"]),
+            ("Europe/Berlin", "1d", "20261024",
+             ["10-23T22", "10-24T22", "10-25T23", "10-26T23"]),
+            ("Europe/Berlin", "6h", "20260329",
+             ["03-28T23", "03-29T04", "03-29T10", "03-29T16"]),
+            ("Asia/Kathmandu", "12h", "20260328",
+             ["03-27T18:15", "03-28T06:15", "03-28T18:15"]),
+            ("America/New_York", "1w", "20260302",
+             ["03-02T05", "03-09T04", "03-16T04"]),
+            ("America/New_York", "1mon", "202602",
+             ["02-01T05", "03-01T05", "04-01T04"]),
+            ("UTC", "1w", "20260302", ["03-02T00", "03-09T00"])):
+        out = answer(root, f"table from={begin} t | timechart span={span} "
+                     "count | fields _time", "--format", "csv",
+                     env={"TZ": zone})
+        got = [line[5:] for line in out.split()[1:]]
+        assert [g[:len(w)] for g, w in zip(got, want)] == want, (zone, span,
+                                                                 got[:5])
+        # datetrunc has the same, and no row is anywhere else.
+        chart = answer(root, f"table t | timechart span={span} fill=no count,"
+                       " sum(n)", env={"TZ": zone})
+        tap.equal(answer(root, "table t | stats count, sum(n) by "
+                         f"datetrunc(_time, \"{span}\") as _time",
+                         env={"TZ": zone}), chart, f"{span} in {zone}")
+    chart = answer(root, "table t | timechart span=1d count", "--utc",
+                   env={"TZ": "Asia/Tokyo"})
+    assert "T00:00:00Z" in chart.split("\n")[0], chart[:100]
 
 
 def test_host(root):
