@@ -44,6 +44,7 @@ const char *
 expr_text(struct lexer *l, size_t pos, size_t len)
 {
 	char *s = arena_bytes(l->arena, len + 1);
+	bool string = false;
 	size_t n = 0;
 
 	if (!s) {
@@ -55,14 +56,13 @@ expr_text(struct lexer *l, size_t pos, size_t len)
 		bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r' ||
 			     c == '\\';
 
-		if (c == '"') /* strings stay as they are */
-			do
-				s[n++] = l->text[i++];
-			while (i < pos + len - 1 && l->text[i] != '"');
-		if (!blank)
-			s[n++] = l->text[i];
+		string ^= c == '"';
+		if (string || !blank)
+			s[n++] = c;
 		else if (n && s[n - 1] != ' ')
 			s[n++] = ' ';
+		if (string && c == '\\' && i + 1 < pos + len)
+			s[n++] = l->text[++i];
 	}
 	s[n] = 0;
 	return s;

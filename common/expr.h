@@ -54,7 +54,8 @@ struct expr *expr_parse(struct lexer *);
 /* A field or a call, nothing more: what sort and fields take. */
 struct expr *expr_parse_name(struct lexer *);
 
-/* The text of [pos, pos+len), runs of blanks folded; NULL: memory is out. */
+/* The text of [pos, pos+len), runs of blanks folded but in strings; NULL:
+ * memory is out. */
 const char *expr_text(struct lexer *, size_t pos, size_t len);
 
 /* A node that no text stands for. NULL: memory is out. */
