@@ -62,7 +62,7 @@ hello_pack(char buf[HELLO_MAX], const struct hello *h)
 	msgpack_packer pk;
 
 	msgpack_packer_init(&pk, &o, out_write);
-	msgpack_pack_map(&pk, 4 + texts);
+	msgpack_pack_map(&pk, 4 + texts + h->forget);
 	put_number(&pk, "version", LINK_VERSION);
 	put_text(&pk, "role", h->role);
 	put_text(&pk, "name", h->name);
@@ -71,6 +71,10 @@ hello_pack(char buf[HELLO_MAX], const struct hello *h)
 	put_text(&pk, "error", h->error);
 	put_number(&pk, "stream", h->stream);
 	put_number(&pk, "number", h->number);
+	if (h->forget) {
+		msgpack_pack_str_with_body(&pk, "forget", 6);
+		msgpack_pack_true(&pk);
+	}
 	return o.len;
 }
 
@@ -129,7 +133,7 @@ static int
 read_hello(const msgpack_object *o, const char *role, struct hello *h,
 	   struct err *e)
 {
-	const msgpack_object *r;
+	const msgpack_object *r, *forget;
 	uint64_t version;
 
 	if (o->type != MSGPACK_OBJECT_MAP ||
@@ -146,6 +150,9 @@ read_hello(const msgpack_object *o, const char *role, struct hello *h,
 	if (!r || !is_text(r, role))
 		return err_set(e, "it is not about %s", role);
 	h->role = role;
+	forget = value_of(o, "forget");
+	h->forget = forget && forget->type == MSGPACK_OBJECT_BOOLEAN &&
+		    forget->via.boolean;
 	if (get_text(o, "name", h->name, sizeof(h->name), e) != 0 ||
 	    get_text(o, "table", h->table, sizeof(h->table), e) != 0 ||
 	    get_text(o, "host", h->host, sizeof(h->host), e) != 0 ||

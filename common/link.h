@@ -52,6 +52,7 @@ struct hello {
 	char host[LINK_TABLE_MAX];
 	uint64_t stream; /* 0: none */
 	uint64_t number;
+	bool forget; /* nothing is to be kept for a reader of the name */
 	char error[ERR_MAX];
 };
 

@@ -188,24 +188,49 @@ outlet_wake(struct outlet *o)
 	say_passed(o);
 }
 
+/* Nobody of the name may be there; one that has been nowhere is forgotten. */
+static int
+forget(struct outlet *o, const char *name, struct err *e)
+{
+	for (const struct reader *r = o->readers; r; r = r->next)
+		if (r->cursor.ring && strcmp(r->name, name) == 0)
+			return err_set(e, "the reader %s is there", name);
+	(void)ring_forget(o->ring, name);
+	return 0;
+}
+
+static int
+answer(struct reader *r, struct err *e)
+{
+	struct outlet *o = r->outlet;
+	struct hello mine = {.role = o->role,
+			     .stream = ring_stream(o->ring),
+			     .number = ring_next(o->ring) - 1};
+	char buf[HELLO_MAX];
+
+	return link_send(r->fd, buf, hello_pack(buf, &mine), e);
+}
+
 static int
 greet(struct reader *r, const char *obj, size_t len, struct err *e)
 {
 	struct outlet *o = r->outlet;
-	struct hello h, mine = {.role = o->role};
-	char buf[HELLO_MAX];
+	struct hello h;
 	enum ring_kind kind;
 
 	if (hello_read(obj, len, o->role, &h, e) != 0)
 		return -1;
 	memcpy(r->name, h.name, sizeof(r->name));
+	if (h.forget) {
+		if (forget(o, h.name, e) == 0 && answer(r, e) == 0)
+			e->code = EPIPE; /* that was all */
+		return -1;
+	}
 	kind = h.name[0] ? RING_DURABLE : RING_PASSING;
 	if (ring_reader_add(o->ring, &r->cursor, kind, h.name, e) != 0)
 		return -1;
 	r->state = GREETED;
-	mine.stream = ring_stream(o->ring);
-	mine.number = ring_next(o->ring) - 1;
-	return link_send(r->fd, buf, hello_pack(buf, &mine), e);
+	return answer(r, e);
 }
 
 static int

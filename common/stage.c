@@ -109,6 +109,16 @@ send_mark(struct stage *s, uint64_t number, struct err *e)
 	return -1;
 }
 
+/* All is well. */
+static void
+settle_down(struct stage *s)
+{
+	if (s->missed)
+		log_line("%s: connected", s->from);
+	s->missed = s->refused = false;
+	s->wait_ms = WAIT_MIN_MS;
+}
+
 static int
 take_hello(struct stage *s, const char *obj, size_t len, struct err *e)
 {
@@ -125,10 +135,8 @@ take_hello(struct stage *s, const char *obj, size_t len, struct err *e)
 	if (send_mark(s, number, e) != 0 ||
 	    (s->acknowledged > 0 && send_mark(s, s->acknowledged, e) != 0))
 		return -1;
-	if (s->missed)
-		log_line("%s: connected", s->from);
-	s->missed = false;
-	s->wait_ms = WAIT_MIN_MS;
+	if (!s->refused)
+		settle_down(s);
 	return 0;
 }
 
@@ -181,6 +189,10 @@ give_object(struct stage *s, const char *obj, size_t len)
 	if (s->from && !s->joined_now)
 		return take_hello(s, obj, len, &s->err) == 0 ? 0 : STAGE_REJOIN;
 	rc = s->object(s->ctx, obj, len, &s->err);
+	if (rc != 0)
+		s->refused = true; /* more slowly if it is so again */
+	else if (s->refused)
+		settle_down(s);
 	if (rc != 0 && s->err.code == 0)
 		err_prefix(&s->err, "input at offset %llu",
 			   (unsigned long long)at);
@@ -199,8 +211,10 @@ give_objects(struct stage *s)
 		rc = stream_next(&s->in, &obj, &len, &s->err);
 		if (rc == 0)
 			return 0;
-		if (rc < 0)
+		if (rc < 0) {
+			s->refused = true;
 			return s->from ? STAGE_REJOIN : -1;
+		}
 		rc = give_object(s, obj, len);
 		if (s->from && s->in.fd < 0)
 			return 0; /* parted meanwhile */
@@ -411,6 +425,7 @@ stage_hold_signals(void)
 {
 	mask_signals(SIG_BLOCK);
 	signal(SIGUSR1, SIG_IGN); /* libevent gives that back after the loop */
+	signal(SIGXFSZ, SIG_IGN); /* writing says so itself */
 }
 
 static void

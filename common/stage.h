@@ -77,6 +77,7 @@ struct stage {
 	uint64_t acknowledged;
 	int wait_ms; /* before the next attempt to connect */
 	bool joined_now, missed, paused, lingers;
+	bool refused;  /* the last object was no good, or had no place to go */
 	bool stopping; /* a first signal came */
 	bool failed;
 	struct log_limit log;
@@ -86,7 +87,8 @@ struct stage {
 /*
  * The first thing that main does: SIGINT and SIGTERM that come before
  * stage_run wait for it, so that a Ctrl-C right after the start does not lose
- * what an earlier stage has received.  SIGUSR1 is ignored outside stage_run.
+ * what an earlier stage has received.  SIGUSR1 is ignored outside stage_run,
+ * and SIGXFSZ everywhere: a write that fails says so.
  */
 void stage_hold_signals(void);
 

@@ -190,8 +190,9 @@ on_object(void *ctx, const char *obj, size_t len, struct err *e)
 	struct flowdecode *f = ctx;
 	struct datagram dg;
 
+	/* on a socket it comes again, as it may be fit for another program */
 	if (datagram_read(obj, len, &f->zone, &dg, e) != 0)
-		return -1;
+		return f->from ? STAGE_REJOIN : -1;
 	if (!f->delivery)
 		return decoder_datagram(f->decoder, &dg, e);
 	if (dg.stream == f->position.in_stream &&
@@ -388,6 +389,10 @@ open_delivery(struct flowdecode *f, struct err *e)
 		state_relax(f->state);
 		f->position = *state_position(f->state);
 	}
+	if (f->position.out_stream &&
+	    f->position.out_stream != ring_stream(ring))
+		log_line("the ring is not the one that the state knows: what "
+			 "readers had not acknowledged is lost");
 	if (f->position.out_stream == ring_stream(ring) &&
 	    ring_restore(ring, f->position.out_number, &why) != 0) {
 		log_line("%s: it begins anew", why.text);

@@ -19,6 +19,7 @@
 
 enum {
 	TIME_TEXT = 32,
+	ANSWER_MS = 3000,
 };
 
 const struct verb verbs[] = {
@@ -194,6 +195,32 @@ command_update(const struct options *o)
 	return rc ? command_fail(&e) : end_command();
 }
 
+/* flowdecode keeps nothing for it any more.  One that has never been connected
+ * has nothing there. */
+static void
+free_reader(const struct dirs *d, const char *name)
+{
+	struct hello mine = {.role = LINK_RECORDS, .forget = true}, theirs;
+	char path[UNIXSOCK_PATH_MAX];
+	struct logger l = {0};
+	struct kept kept;
+	struct err e, ignored;
+	int fd = -1;
+
+	(void)logger_read(&l, d, name, &e);
+	snprintf(mine.name, sizeof mine.name, "%s", name);
+	if (logger_path(&l, LOGGER_FROM, d->run, path, &e) == 0)
+		fd = link_join(path, &mine, &theirs, ANSWER_MS, &e);
+	if (fd >= 0)
+		close(fd);
+	else if (kept_read(&kept, d, name, &ignored) == 0 && kept.stream)
+		log_line("flowdecode may keep records for %s: %s; to free "
+			 "them, create and remove a logger of that name while "
+			 "it runs",
+			 name, e.text);
+	logger_clear(&l);
+}
+
 /* A definition that is wrong can be removed too. */
 static int
 remove_logger(const struct options *o, struct err *e)
@@ -204,8 +231,10 @@ remove_logger(const struct options *o, struct err *e)
 	if (logger_check_name(o->logger, e) || command_dirs(o, &d, e))
 		return -1;
 	pid = kept_runner(&d, o->logger, e);
-	if (pid < 0 || (pid > 0 && service_stop(&d, o->logger, o->init, e)) ||
-	    logger_remove(&d, o->logger, e))
+	if (pid < 0 || (pid > 0 && service_stop(&d, o->logger, o->init, e)))
+		return -1;
+	free_reader(&d, o->logger);
+	if (logger_remove(&d, o->logger, e))
 		return -1;
 	kept_remove(&d, o->logger);
 	say("logger removed\n");

@@ -98,6 +98,24 @@ logger_set_text(struct logger *l, enum logger_text t, const char *text,
 	return 0;
 }
 
+int
+logger_path(const struct logger *l, enum logger_text which, const char *run,
+	    char path[UNIXSOCK_PATH_MAX], struct err *e)
+{
+	const char *said = l->texts[which], *usual = "flowdecode.sock";
+	int n;
+
+	if (which == LOGGER_TO)
+		usual = "flowstore.sock";
+	if (said)
+		n = snprintf(path, UNIXSOCK_PATH_MAX, "%s", link_path(said));
+	else
+		n = snprintf(path, UNIXSOCK_PATH_MAX, "%s/%s", run, usual);
+	return n < UNIXSOCK_PATH_MAX
+		   ? 0
+		   : err_set(e, "%s: too long for a socket's path", run);
+}
+
 static int
 try_steps(const struct logger *l, size_t *bad, struct err *e)
 {

@@ -44,6 +44,10 @@ int logger_check_name(const char *name, struct err *);
 /* Copies; an empty text is none. -1: it is not what the setting takes. */
 int logger_set_text(struct logger *, enum logger_text, const char *,
 		    struct err *);
+/* The path of a socket, LOGGER_FROM or LOGGER_TO: what the definition says,
+ * else the usual one in the directory RUN. */
+int logger_path(const struct logger *, enum logger_text which, const char *run,
+		char path[UNIXSOCK_PATH_MAX], struct err *);
 /* Whether the steps are what filters take. */
 int logger_check_steps(const struct logger *, struct err *);
 

@@ -209,23 +209,6 @@ measure(void *ctx, struct metrics *m)
  * Setting up.
  */
 
-/* The path of a socket: what the definition says, else DIR/FILE. */
-static int
-socket_path(const struct logger *l, enum logger_text which, const char *dir,
-	    const char *file, char path[UNIXSOCK_PATH_MAX], struct err *e)
-{
-	const char *said = l->texts[which];
-	int n;
-
-	if (said)
-		n = snprintf(path, UNIXSOCK_PATH_MAX, "%s", link_path(said));
-	else
-		n = snprintf(path, UNIXSOCK_PATH_MAX, "%s/%s", dir, file);
-	return n < UNIXSOCK_PATH_MAX
-		   ? 0
-		   : err_set(e, "%s: too long for a socket's path", dir);
-}
-
 static void
 copy_text(char *to, size_t size, const char *from)
 {
@@ -278,9 +261,8 @@ set_relay(struct run *r, const char *metrics, char from[UNIXSOCK_PATH_MAX],
 	struct relay *relay = &r->relay;
 	struct hello *h = &relay->hello;
 
-	if (socket_path(l, LOGGER_FROM, r->dirs->run, "flowdecode.sock", from,
-			e) ||
-	    socket_path(l, LOGGER_TO, r->dirs->run, "flowstore.sock", to, e))
+	if (logger_path(l, LOGGER_FROM, r->dirs->run, from, e) ||
+	    logger_path(l, LOGGER_TO, r->dirs->run, to, e))
 		return -1;
 	relay->pass = &r->pass;
 	relay->from = from;
@@ -341,8 +323,7 @@ trace(const struct options *o, const struct logger *l, const struct dirs *d,
 	relay.from = from;
 	rc = pass_init(&pass, &l->steps, sink, &bad, e);
 	if (rc == 0)
-		rc = socket_path(l, LOGGER_FROM, d->run, "flowdecode.sock",
-				 from, e);
+		rc = logger_path(l, LOGGER_FROM, d->run, from, e);
 	if (rc == 0) {
 		if (!o->format) {
 			puts("press ctrl-c to stop\n--------------------");

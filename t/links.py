@@ -92,6 +92,7 @@ class Server:
 
 class Source(Server):
     """Keeps all objects; number N is objects[N - 1]."""
+    role = "records"
 
     def __init__(self, path, stream=None):
         self.stream = stream or random.getrandbits(63) + 1
@@ -118,7 +119,8 @@ class Source(Server):
     def talk(self, client, unpacker):
         first = self.next(client, unpacker)
         self.hellos.append(first)
-        client.sendall(hello(stream=self.stream, number=len(self.objects)))
+        client.sendall(hello(role=self.role, stream=self.stream,
+                             number=len(self.objects)))
         stream, at = self.next(client, unpacker)
         self.begins.append(at)
         if stream != self.stream:

@@ -34,8 +34,10 @@ teardown(void)
 
 START_TEST(test_hello)
 {
-	struct hello h = {
-	    .role = LINK_RECORDS, .stream = UINT64_MAX, .number = 7};
+	struct hello h = {.role = LINK_RECORDS,
+			  .stream = UINT64_MAX,
+			  .number = 7,
+			  .forget = true};
 	char buf[HELLO_MAX];
 	struct hello got;
 	size_t len;
@@ -50,6 +52,7 @@ START_TEST(test_hello)
 	ck_assert_str_eq(got.host, h.host);
 	ck_assert_uint_eq(got.stream, h.stream);
 	ck_assert_uint_eq(got.number, h.number);
+	ck_assert(got.forget);
 	ck_assert_int_ne(hello_read(buf, len, LINK_DATAGRAMS, &got, &e), 0);
 	ck_assert_str_eq(e.text, "it is not about datagrams");
 	for (size_t i = 0; i < len; i++) /* cut anywhere */
