@@ -93,6 +93,14 @@ rate_unit(enum kind kind)
 					: 86400;
 }
 
+static const struct agg_ops *
+choose_place(enum kind kind, enum expr_type t)
+{
+	if (t == TYPE_STRING || t == TYPE_BYTES)
+		return kind == AGG_FIRST ? &agg_first_text : &agg_last_text;
+	return kind == AGG_FIRST ? &agg_first : &agg_last;
+}
+
 /* One that looks at values of any type. NULL: memory is out. */
 static struct node *
 choose_any(struct binder *b, enum kind kind, struct node *arg, struct agg *a)
@@ -111,7 +119,7 @@ choose_any(struct binder *b, enum kind kind, struct node *arg, struct agg *a)
 		break;
 	case AGG_FIRST:
 	case AGG_LAST:
-		a->ops = kind == AGG_FIRST ? &agg_first : &agg_last;
+		a->ops = choose_place(kind, arg->type);
 		break;
 	case AGG_VALUES:
 		a->type = TYPE_STRING;
@@ -368,7 +376,8 @@ aggregate_is_number(const struct agg *a)
 bool
 aggregate_wants_place(const struct agg *a)
 {
-	return a->ops == &agg_first || a->ops == &agg_last;
+	return a->ops == &agg_first || a->ops == &agg_last ||
+	       a->ops == &agg_first_text || a->ops == &agg_last_text;
 }
 
 /* Whether all states are one number that is added. */

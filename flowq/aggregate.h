@@ -11,6 +11,7 @@
 
 #include "common/eval.h"
 #include "common/table.h"
+#include "flowq/spill.h"
 
 /* Rows to be added: row i goes to the entry at base + stride * index[i], or
  * all of them to the one at base if index is NULL. */
@@ -54,6 +55,12 @@ struct agg_ops {
 		       const struct column_stat *, bool *overflow);
 	/* It makes no difference how often a value comes. */
 	bool once;
+	/* Of a state that points to something: writes that, and adds to INTO
+	 * what was written of FROM, whose pointers tell only whether there was
+	 * something.  NULL: a state is all there is. */
+	int (*save)(const char *state, struct spill *, struct err *);
+	int (*load)(const struct agg_rows *, char *into, const char *from,
+		    struct spill_reader *, struct err *);
 };
 
 struct agg {

@@ -81,7 +81,8 @@ best_header(char *state, uint32_t rows, enum col_type type,
 		return best_header(state, rows, type, s, how, flip);           \
 	}                                                                      \
 	static const struct agg_ops name##_ops = {                             \
-	    16, name##_add, best_merge, name##_emit, name##_header, true};
+	    16,	  name##_add, best_merge, name##_emit, name##_header,          \
+	    true, NULL,	      NULL};
 
 BEST(min_unsigned, TURN_NONE, UINT64_MAX)
 BEST(max_unsigned, TURN_NONE, 0)
@@ -162,9 +163,9 @@ min_ip_emit(const struct agg *a, struct agg_out *out, const char *state,
 }
 
 static const struct agg_ops min_ip_ops = {
-    24, min_ip_add, best_ip_merge, min_ip_emit, NULL, true};
-static const struct agg_ops max_ip_ops = {24,	     max_ip_add, best_ip_merge,
-					  wide_emit, NULL,	 true};
+    24, min_ip_add, best_ip_merge, min_ip_emit, NULL, true, NULL, NULL};
+static const struct agg_ops max_ip_ops = {
+    24, max_ip_add, best_ip_merge, wide_emit, NULL, true, NULL, NULL};
 
 static int
 str_order(struct str a, struct str b)
@@ -253,10 +254,70 @@ max_str_merge(const struct agg_rows *r, char *into, const char *from)
 	return 0;
 }
 
+static int
+best_str_save(const char *state, struct spill *to, struct err *err)
+{
+	struct str s;
+
+	memcpy(&s, state, sizeof s);
+	return agg_get(state + 16) ? spill_put(to, s.p, s.len, err) : 0;
+}
+
+/* The text that a str in a state is of, until the next one. */
+static int
+text_take(const char *state, struct spill_reader *in, struct str *s,
+	  struct err *err)
+{
+	memcpy(s, state, sizeof *s);
+	s->p = spill_take(in, s->len, err);
+	return s->p ? 0 : -1;
+}
+
+static int
+text_keep(struct str s, struct arena *a, char *state, struct err *err)
+{
+	s.p = arena_strndup(a, s.p, s.len);
+	if (!s.p)
+		return agg_oom(err);
+	memcpy(state, &s, sizeof s);
+	return 0;
+}
+
+static inline int
+best_str_load(const struct agg_rows *r, char *into, const char *from,
+	      struct spill_reader *in, struct err *err, bool max)
+{
+	struct str s;
+
+	if (!agg_get(from + 16))
+		return 0;
+	if (text_take(from, in, &s, err) ||
+	    (str_better(into, s, max) && text_keep(s, r->arena, into, err)))
+		return -1;
+	agg_more(into + 16, agg_get(from + 16));
+	return 0;
+}
+
+static int
+min_str_load(const struct agg_rows *r, char *into, const char *from,
+	     struct spill_reader *in, struct err *err)
+{
+	return best_str_load(r, into, from, in, err, false);
+}
+
+static int
+max_str_load(const struct agg_rows *r, char *into, const char *from,
+	     struct spill_reader *in, struct err *err)
+{
+	return best_str_load(r, into, from, in, err, true);
+}
+
 static const struct agg_ops min_str_ops = {
-    24, min_str_add, min_str_merge, wide_emit, NULL, true};
+    24,	  min_str_add, min_str_merge, wide_emit,
+    NULL, true,	       best_str_save, min_str_load};
 static const struct agg_ops max_str_ops = {
-    24, max_str_add, max_str_merge, wide_emit, NULL, true};
+    24,	  max_str_add, max_str_merge, wide_emit,
+    NULL, true,	       best_str_save, max_str_load};
 
 const struct agg_ops *
 agg_extreme(enum expr_type t, bool max)
@@ -353,7 +414,7 @@ range_real_emit(const struct agg *a, struct agg_out *out, const char *state,
 		return range_add(r, offset, v, how);                   \
 	}                                                              \
 	static const struct agg_ops name##_ops = {                     \
-	    24, name##_add, range_merge, emit, NULL, true};
+	    24, name##_add, range_merge, emit, NULL, true, NULL, NULL};
 
 RANGE(range_unsigned, TURN_NONE, range_emit)
 RANGE(range_signed, TURN_SIGNED, range_emit)
@@ -479,7 +540,41 @@ place_emit(const struct agg *a, struct agg_out *out, const char *state,
 	return agg_get(state + 32) != 0;
 }
 
-const struct agg_ops agg_first = {40,	      first_add, place_merge,
-				  place_emit, NULL,	 false};
-const struct agg_ops agg_last = {40,	     last_add, place_merge,
-				 place_emit, NULL,     false};
+const struct agg_ops agg_first = {40,	first_add, place_merge, place_emit,
+				  NULL, false,	   NULL,	NULL};
+const struct agg_ops agg_last = {40,   last_add, place_merge, place_emit,
+				 NULL, false,	 NULL,	      NULL};
+
+static int
+place_save(const char *state, struct spill *to, struct err *err)
+{
+	struct str s;
+
+	memcpy(&s, state + 16, sizeof s);
+	return agg_get(state + 32) ? spill_put(to, s.p, s.len, err) : 0;
+}
+
+static int
+place_load(const struct agg_rows *r, char *into, const char *from,
+	   struct spill_reader *in, struct err *err)
+{
+	struct str s;
+
+	if (!agg_get(from + 32))
+		return 0;
+	if (text_take(from + 16, in, &s, err))
+		return -1;
+	if (!place_wins(into, agg_get(from), agg_get(from + 8)))
+		return 0;
+	if (text_keep(s, r->arena, into + 16, err))
+		return -1;
+	memcpy(into, from, 16);
+	agg_put(into + 32, 1);
+	return 0;
+}
+
+const struct agg_ops agg_first_text = {40,	   first_add, place_merge,
+				       place_emit, NULL,      false,
+				       place_save, place_load};
+const struct agg_ops agg_last_text = {40,   last_add, place_merge, place_emit,
+				      NULL, false,    place_save,  place_load};

@@ -72,10 +72,11 @@ count_header(char *state, uint32_t rows, enum col_type type,
 	return true;
 }
 
-const struct agg_ops agg_count = {8,	      count_add,    count_merge,
-				  count_emit, count_header, false};
+const struct agg_ops agg_count = {
+    8, count_add, count_merge, count_emit, count_header, false, NULL, NULL};
 const struct agg_ops agg_count_values = {
-    8, count_values_add, count_merge, count_emit, count_header, false};
+    8,	 count_values_add, count_merge, count_emit, count_header, false, NULL,
+    NULL};
 
 /*
  * sum of unsigned values: {u64 sum}.  What overflows on the way overflows at
@@ -142,8 +143,8 @@ sum_header(char *state, uint32_t rows, enum col_type type,
 	return true;
 }
 
-const struct agg_ops agg_sum = {8,	    sum_add,	sum_merge,
-				count_emit, sum_header, false};
+const struct agg_ops agg_sum = {8,	    sum_add, sum_merge, count_emit,
+				sum_header, false,   NULL,	NULL};
 
 /*
  * sum of signed values and durations, and avg of any integers: {i128 sum, u64
@@ -247,14 +248,14 @@ wide_header(char *state, uint32_t rows, enum col_type type,
 	return true;
 }
 
-const struct agg_ops agg_sum_wide = {24,	wide_add,    wide_merge,
-				     wide_emit, wide_header, false};
-const struct agg_ops agg_avg = {24,	  wide_add,    wide_merge,
-				avg_emit, wide_header, false};
+const struct agg_ops agg_sum_wide = {
+    24, wide_add, wide_merge, wide_emit, wide_header, false, NULL, NULL};
+const struct agg_ops agg_avg = {24,	     wide_add, wide_merge, avg_emit,
+				wide_header, false,    NULL,	   NULL};
 const struct agg_ops agg_avg_duration = {
-    24, wide_add, wide_merge, avg_duration_emit, NULL, false};
-const struct agg_ops agg_rate = {24,	    wide_add,	 wide_merge,
-				 rate_emit, wide_header, false};
+    24, wide_add, wide_merge, avg_duration_emit, NULL, false, NULL, NULL};
+const struct agg_ops agg_rate = {24,	      wide_add, wide_merge, rate_emit,
+				 wide_header, false,	NULL,	    NULL};
 
 /*
  * sum and avg of reals: {f64 sum, u64 values}
@@ -321,12 +322,12 @@ real_rate_emit(const struct agg *a, struct agg_out *out, const char *state,
 	return 1;
 }
 
-const struct agg_ops agg_sum_real = {16,	 real_add, real_merge,
-				     count_emit, NULL,	   false};
+const struct agg_ops agg_sum_real = {16,   real_add, real_merge, count_emit,
+				     NULL, false,    NULL,	 NULL};
 const struct agg_ops agg_avg_real = {16,   real_add, real_merge, real_avg_emit,
-				     NULL, false};
+				     NULL, false,    NULL,	 NULL};
 const struct agg_ops agg_rate_real = {
-    16, real_add, real_merge, real_rate_emit, NULL, false};
+    16, real_add, real_merge, real_rate_emit, NULL, false, NULL, NULL};
 
 /*
  * Variance of a sample, by Welford and Chan: {u64 values, f64 mean, f64 sum of
@@ -405,7 +406,7 @@ stddev_emit(const struct agg *a, struct agg_out *out, const char *state,
 	return some;
 }
 
-const struct agg_ops agg_var = {24,	  moments_add, moments_merge,
-				var_emit, NULL,	       false};
-const struct agg_ops agg_stddev = {24,		moments_add, moments_merge,
-				   stddev_emit, NULL,	     false};
+const struct agg_ops agg_var = {24,   moments_add, moments_merge, var_emit,
+				NULL, false,	   NULL,	  NULL};
+const struct agg_ops agg_stddev = {
+    24, moments_add, moments_merge, stddev_emit, NULL, false, NULL, NULL};

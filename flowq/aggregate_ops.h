@@ -21,6 +21,7 @@ const struct agg_ops *agg_extreme(enum expr_type, bool max);
 /* NULL if values of the type have no distance. */
 const struct agg_ops *agg_range(enum expr_type, enum expr_type *result);
 extern const struct agg_ops agg_first, agg_last;
+extern const struct agg_ops agg_first_text, agg_last_text;
 
 /* aggregate_set.c: all of the values, none of them a bool. */
 const struct agg_ops *agg_distinct(enum expr_type);
@@ -28,6 +29,12 @@ const struct agg_ops *agg_estimate(enum expr_type);
 /* NULL if the type has none. */
 const struct agg_ops *agg_percentile(enum expr_type);
 extern const struct agg_ops agg_values;
+
+static inline int
+agg_oom(struct err *err)
+{
+	return err_set(err, "out of memory for groups");
+}
 
 static inline char *
 agg_state(const struct agg_rows *r, size_t offset, uint32_t i)

@@ -104,6 +104,38 @@ distinct_join(const struct agg_rows *r, char *into, const char *from,
 	return distinct_merge(a, k, b, r->arena);
 }
 
+static inline int
+distinct_store(const char *state, enum distinct_kind k, struct spill *to,
+	       struct err *err)
+{
+	const struct distinct *d = pointer(state);
+
+	return d ? distinct_save(d, k, to, err) : 0;
+}
+
+static inline int
+distinct_fetch(const struct agg_rows *r, char *into, struct spill_reader *in,
+	       enum distinct_kind k, struct err *err)
+{
+	struct distinct *d = object(into, sizeof(*d), r->arena);
+
+	return d ? distinct_load(d, k, in, r->arena, err) : agg_oom(err);
+}
+
+#define DISTINCT_FILE(name, kind)                                             \
+	static int name##_save(const char *state, struct spill *to,           \
+			       struct err *err)                               \
+	{                                                                     \
+		return distinct_store(state, kind, to, err);                  \
+	}                                                                     \
+	static int name##_load(const struct agg_rows *r, char *into,          \
+			       const char *from, struct spill_reader *in,     \
+			       struct err *err)                               \
+	{                                                                     \
+		return agg_get(from) ? distinct_fetch(r, into, in, kind, err) \
+				     : 0;                                     \
+	}
+
 static int
 distinct_emit(const struct agg *a, struct agg_out *out, const char *state,
 	      uint32_t i)
@@ -126,15 +158,18 @@ distinct_emit(const struct agg *a, struct agg_out *out, const char *state,
 	{                                                              \
 		return distinct_join(r, into, from, kind);             \
 	}                                                              \
+	DISTINCT_FILE(name, kind)                                      \
 	static const struct agg_ops name##_ops = {                     \
-	    8, name##_add, name##_merge, distinct_emit, NULL, true};
+	    8,	  name##_add, name##_merge, distinct_emit,             \
+	    NULL, true,	      name##_save,  name##_load};
 
 DISTINCT(distinct_64, DISTINCT_64)
 DISTINCT(distinct_128, DISTINCT_128)
 DISTINCT(distinct_text, DISTINCT_TEXT)
 
 static const struct agg_ops distinct_real_ops = {
-    8, distinct_reals, distinct_64_merge, distinct_emit, NULL, true};
+    8,	  distinct_reals, distinct_64_merge, distinct_emit,
+    NULL, true,		  distinct_64_save,  distinct_64_load};
 
 const struct agg_ops *
 agg_distinct(enum expr_type t)
@@ -289,12 +324,76 @@ estimate_emit(const struct agg *a, struct agg_out *out, const char *state,
 	return 1;
 }
 
+/* {u32 hashes; EXACT + 1 if there are registers}, then those or these. */
+static int
+estimate_save(const char *state, struct spill *to, struct err *err)
+{
+	const struct estimate *e = pointer(state);
+	uint32_t n;
+
+	if (!e)
+		return 0;
+	n = e->registers ? EXACT + 1 : e->hashes.n;
+	if (spill_put(to, &n, 4, err))
+		return -1;
+	return e->registers
+		   ? spill_put(to, e->registers, REGISTERS, err)
+		   : spill_put(to, e->hashes.entries, 8 * (size_t)n, err);
+}
+
+static int
+load_registers(struct estimate *e, struct spill_reader *in, struct arena *a,
+	       struct err *err)
+{
+	const uint8_t *p = spill_take(in, REGISTERS, err);
+
+	if (!p)
+		return -1;
+	if (use_registers(e, a))
+		return agg_oom(err);
+	for (size_t i = 0; i < REGISTERS; i++)
+		if (p[i] > e->registers[i])
+			e->registers[i] = p[i];
+	return 0;
+}
+
+static int
+estimate_load(const struct agg_rows *r, char *into, const char *from,
+	      struct spill_reader *in, struct err *err)
+{
+	struct estimate *e;
+	const char *p;
+	uint32_t n;
+
+	if (!agg_get(from))
+		return 0;
+	p = spill_take(in, 4, err);
+	if (!p)
+		return -1;
+	memcpy(&n, p, 4);
+	e = object(into, sizeof(*e), r->arena);
+	if (!e)
+		return agg_oom(err);
+	if (n > EXACT)
+		return load_registers(e, in, r->arena, err);
+	p = spill_take(in, 8 * (size_t)n, err);
+	if (!p)
+		return -1;
+	for (uint32_t i = 0; i < n; i++)
+		if (estimate_put(e, agg_get(p + 8 * (size_t)i), r->arena))
+			return agg_oom(err);
+	return 0;
+}
+
 static const struct agg_ops estimate_64_ops = {
-    8, estimate_64_add, estimate_merge, estimate_emit, NULL, true};
+    8,	  estimate_64_add, estimate_merge, estimate_emit, NULL,
+    true, estimate_save,   estimate_load};
 static const struct agg_ops estimate_128_ops = {
-    8, estimate_128_add, estimate_merge, estimate_emit, NULL, true};
+    8,	  estimate_128_add, estimate_merge, estimate_emit, NULL,
+    true, estimate_save,    estimate_load};
 static const struct agg_ops estimate_text_ops = {
-    8, estimate_text_add, estimate_merge, estimate_emit, NULL, true};
+    8,	  estimate_text_add, estimate_merge, estimate_emit, NULL,
+    true, estimate_save,     estimate_load};
 
 const struct agg_ops *
 agg_estimate(enum expr_type t)
@@ -382,6 +481,8 @@ tally_emit(const struct agg *a, struct agg_out *out, const char *state,
 	return 1;
 }
 
+DISTINCT_FILE(tally, DISTINCT_COUNT)
+
 #define TALLY(name, how)                                               \
 	static int name##_add(const struct agg_rows *r, size_t offset, \
 			      const struct vec *v)                     \
@@ -389,7 +490,8 @@ tally_emit(const struct agg *a, struct agg_out *out, const char *state,
 		return tally_rows(r, offset, v, how);                  \
 	}                                                              \
 	static const struct agg_ops name##_ops = {                     \
-	    8, name##_add, tally_merge, tally_emit, NULL, false};
+	    8,	  name##_add, tally_merge, tally_emit,                 \
+	    NULL, false,      tally_save,  tally_load};
 
 TALLY(tally_unsigned, TURN_NONE)
 TALLY(tally_signed, TURN_SIGNED)
@@ -619,5 +721,76 @@ values_emit(const struct agg *a, struct agg_out *out, const char *state,
 	return 1;
 }
 
-const struct agg_ops agg_values = {8,		values_add, values_merge,
-				   values_emit, NULL,	    true};
+/* {u32 type, u32 n}, then values, with text behind those that are such. */
+static int
+values_save(const char *state, struct spill *to, struct err *err)
+{
+	const struct values *s = pointer(state);
+	uint32_t head[2];
+
+	if (!s)
+		return 0;
+	head[0] = s->type;
+	head[1] = s->n;
+	if (spill_put(to, head, sizeof head, err) ||
+	    spill_put(to, s->v, s->n * sizeof(u128), err))
+		return -1;
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct str t;
+
+		memcpy(&t, &s->v[i], sizeof t);
+		if (kind_of(s->type) == DISTINCT_TEXT &&
+		    spill_put(to, t.p, t.len, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+load_values(struct values *s, u128 v[VALUES_MAX], uint32_t n,
+	    const struct agg_rows *r, struct spill_reader *in, struct err *err)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (kind_of(s->type) == DISTINCT_TEXT) {
+			struct str t;
+
+			memcpy(&t, &v[i], sizeof t);
+			t.p = spill_take(in, t.len, err);
+			if (!t.p)
+				return -1;
+			memcpy(&v[i], &t, sizeof t);
+		}
+		if (values_put(s, &v[i], true, r->arena))
+			return agg_oom(err);
+	}
+	return 0;
+}
+
+static int
+values_load(const struct agg_rows *r, char *into, const char *from,
+	    struct spill_reader *in, struct err *err)
+{
+	u128 v[VALUES_MAX];
+	struct values *s;
+	uint32_t head[2];
+	const void *p;
+
+	if (!agg_get(from))
+		return 0;
+	p = spill_take(in, sizeof head, err);
+	if (!p)
+		return -1;
+	memcpy(head, p, sizeof head);
+	s = object(into, sizeof(*s), r->arena);
+	if (!s)
+		return agg_oom(err);
+	s->type = (enum expr_type)head[0];
+	p = spill_take(in, head[1] * sizeof(u128), err);
+	if (!p)
+		return -1;
+	memcpy(v, p, head[1] * sizeof(u128));
+	return load_values(s, v, head[1], r, in, err);
+}
+
+const struct agg_ops agg_values = {8,	 values_add, values_merge, values_emit,
+				   NULL, true,	     values_save,  values_load};

@@ -265,3 +265,85 @@ distinct_merge(struct distinct *into, enum distinct_kind k,
 	}
 	return 0;
 }
+
+/*
+ * In files: {u32 n}, then entries; or {u32 length, text} of each.
+ */
+
+int
+distinct_save(const struct distinct *d, enum distinct_kind k, struct spill *to,
+	      struct err *err)
+{
+	size_t size = distinct_size(k);
+	struct str s;
+	uint32_t len;
+
+	if (spill_put(to, &d->n, 4, err))
+		return -1;
+	if (k != DISTINCT_TEXT)
+		return spill_put(to, d->entries, d->n * size, err);
+	for (uint32_t i = 0; i < d->n; i++) {
+		memcpy(&s, d->entries + i * size + 8, sizeof s);
+		len = (uint32_t)s.len;
+		if (spill_put(to, &len, 4, err) ||
+		    spill_put(to, s.p, s.len, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+load_text(struct distinct *d, struct spill_reader *from, struct arena *a,
+	  struct err *err)
+{
+	const void *p = spill_take(from, 4, err);
+	struct str s;
+	uint32_t len;
+
+	if (!p)
+		return -1;
+	memcpy(&len, p, 4);
+	s = (struct str){spill_take(from, len, err), len};
+	if (!s.p)
+		return -1;
+	return add_text(d, distinct_hash(DISTINCT_TEXT, &s), &s, a)
+		   ? err_set(err, "out of memory for values")
+		   : 0;
+}
+
+static int
+load_value(struct distinct *d, enum distinct_kind k, struct spill_reader *from,
+	   struct arena *a, struct err *err)
+{
+	const char *p = spill_take(from, distinct_size(k), err);
+	uint64_t count;
+	char *e;
+
+	if (!p)
+		return -1;
+	e = distinct_entry(d, k, p, a);
+	if (!e)
+		return err_set(err, "out of memory for values");
+	if (k == DISTINCT_COUNT) {
+		count = get64(e + 8) + get64(p + 8);
+		memcpy(e + 8, &count, 8);
+	}
+	return 0;
+}
+
+int
+distinct_load(struct distinct *into, enum distinct_kind k,
+	      struct spill_reader *from, struct arena *a, struct err *err)
+{
+	const void *p = spill_take(from, 4, err);
+	uint32_t n;
+	int rc = 0;
+
+	if (!p)
+		return -1;
+	memcpy(&n, p, 4);
+	for (uint32_t i = 0; i < n && rc == 0; i++)
+		rc = k == DISTINCT_TEXT ? load_text(into, from, a, err)
+					: load_value(into, k, from, a, err);
+	return rc;
+}

@@ -9,6 +9,7 @@
 
 #include "common/arena.h"
 #include "common/token.h"
+#include "flowq/spill.h"
 
 struct distinct {
 	uint32_t n, cap;
@@ -39,6 +40,12 @@ char *distinct_entry(struct distinct *, enum distinct_kind, const void *value,
 
 int distinct_merge(struct distinct *into, enum distinct_kind,
 		   const struct distinct *from, struct arena *);
+
+/* Writes values, and adds those that were written. */
+int distinct_save(const struct distinct *, enum distinct_kind, struct spill *,
+		  struct err *);
+int distinct_load(struct distinct *into, enum distinct_kind,
+		  struct spill_reader *, struct arena *, struct err *);
 
 /* What spreads values evenly. */
 uint64_t distinct_hash(enum distinct_kind, const void *value);

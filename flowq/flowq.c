@@ -16,14 +16,16 @@
 
 #include "common/cli.h"
 #include "common/log.h"
+#include "common/quantity.h"
 #include "common/table.h"
 #include "flowq/console.h"
 #include "flowq/output.h"
 #include "flowq/session.h"
+#include "flowq/spill.h"
 
 static const char usage[] =
     "usage: flowq [-q] [--root DIR] [--format FORMAT] [--footer] [--utc] "
-    "[QUERY]\n"
+    "[--memory SIZE] [QUERY]\n"
     "\n"
     "Asks the tables that flowstore keeps.  Without QUERY a terminal gets a\n"
     "console, and else queries are read from standard input.  QUERY is\n"
@@ -54,6 +56,10 @@ static const char usage[] =
     "  --units            large numbers of a table with units: 1.2M\n"
     "  --no-pager         none for what is longer than the terminal\n"
     "  --profile          say what was read, and how long it took, on stderr\n"
+    "  --memory SIZE      at most for groups and rows (half of the "
+    "machine's);\n"
+    "                     what is more goes to temporary files\n"
+    "  --tmp DIR          where those are (else TMPDIR, or /var/tmp)\n"
     "  --utc              times in the query are in UTC, not local\n"
     "  -q, --quiet        no hints about names that no row has\n"
     "  -h, --help         this text\n"
@@ -67,11 +73,52 @@ enum {
 	OPT_ROOT = 256,
 	OPT_FORMAT,
 	OPT_FOOTER,
+	OPT_MEMORY,
 	OPT_NO_PAGER,
 	OPT_PROFILE,
+	OPT_TMP,
 	OPT_UNITS,
 	OPT_UTC,
 };
+
+static size_t
+memory(const char *text)
+{
+	uint64_t x;
+
+	if (quantity_size(text, &x) || x < BUDGET_MIN)
+		cli_usage("flowq",
+			  "--memory: '%s' is no size of %d MiB or more (1G, "
+			  "500M)",
+			  text, BUDGET_MIN >> 20);
+	return x < SIZE_MAX ? (size_t)x : SIZE_MAX;
+}
+
+/* An option that has a value; false if C is none. */
+static bool
+set_value(struct settings *o, int c, const char *arg)
+{
+	switch (c) {
+	case OPT_ROOT:
+		o->site.root = arg;
+		break;
+	case OPT_FORMAT:
+		o->format = output_find(arg);
+		if (o->format < 0)
+			cli_usage("flowq", "unknown format %s (%s)", arg,
+				  output_names);
+		break;
+	case OPT_MEMORY:
+		o->site.memory = memory(arg);
+		break;
+	case OPT_TMP:
+		o->site.tmp = arg;
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
 
 static void
 parse_options(int argc, char **argv, struct settings *o)
@@ -80,8 +127,10 @@ parse_options(int argc, char **argv, struct settings *o)
 	    {"root", required_argument, NULL, OPT_ROOT},
 	    {"format", required_argument, NULL, OPT_FORMAT},
 	    {"footer", no_argument, NULL, OPT_FOOTER},
+	    {"memory", required_argument, NULL, OPT_MEMORY},
 	    {"no-pager", no_argument, NULL, OPT_NO_PAGER},
 	    {"profile", no_argument, NULL, OPT_PROFILE},
+	    {"tmp", required_argument, NULL, OPT_TMP},
 	    {"units", no_argument, NULL, OPT_UNITS},
 	    {"utc", no_argument, NULL, OPT_UTC},
 	    {"quiet", no_argument, NULL, 'q'},
@@ -94,15 +143,6 @@ parse_options(int argc, char **argv, struct settings *o)
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "hqV", longs, NULL)) != -1)
 		switch (c) {
-		case OPT_ROOT:
-			o->site.root = optarg;
-			break;
-		case OPT_FORMAT:
-			o->format = output_find(optarg);
-			if (o->format < 0)
-				cli_usage("flowq", "unknown format %s (%s)",
-					  optarg, output_names);
-			break;
 		case OPT_FOOTER:
 			o->footer = true;
 			break;
@@ -126,14 +166,17 @@ parse_options(int argc, char **argv, struct settings *o)
 		case 'V':
 			cli_version("flowq");
 		default:
-			cli_bad_option("flowq", argv);
+			if (!set_value(o, c, optarg))
+				cli_bad_option("flowq", argv);
 		}
 }
 
 int
 main(int argc, char **argv)
 {
-	struct settings set = {.format = -1};
+	struct settings set = {
+	    .format = -1,
+	    .site = {.memory = budget_default(), .tmp = budget_dir()}};
 	char root[4096];
 	struct err err;
 

@@ -202,6 +202,9 @@ group_plan_init(struct group_plan *p, const struct source *src)
 		p->aggs[i].offset = p->stride;
 		p->stride += p->aggs[i].ops->size;
 	}
+	p->points = p->mode == GROUP_BYTES;
+	for (size_t i = 0; i < p->naggs; i++)
+		p->points |= p->aggs[i].ops->save != NULL;
 	plan_rows(p, src);
 }
 
@@ -774,6 +777,44 @@ keep_keys(struct group_table *t, size_t from, struct arena *keep)
 			return -1;
 		memcpy(e, &key, sizeof key);
 	}
+	return 0;
+}
+
+size_t
+group_key_text(const struct group_plan *p, const char *key, const char **text)
+{
+	struct bytes_key k = {0};
+
+	if (p->mode == GROUP_BYTES)
+		memcpy(&k, key, sizeof k);
+	*text = (const char *)k.p;
+	return k.len;
+}
+
+void
+group_key_set(const struct group_plan *p, char *key, const char *text)
+{
+	struct bytes_key k;
+
+	if (p->mode != GROUP_BYTES)
+		return;
+	memcpy(&k, key, sizeof k);
+	k.p = (const uint8_t *)text;
+	memcpy(key, &k, sizeof k);
+}
+
+int
+group_add(struct group_table *t, const char *key, struct arena *keep,
+	  uint32_t *index, struct err *err)
+{
+	uint64_t hash = group_hash(t->plan, key);
+	size_t before = t->count;
+
+	if (group_table_room(t, 1, err))
+		return -1;
+	group_find(t, &(struct group_keys){1, key, 0, &hash}, index);
+	if (t->plan->mode == GROUP_BYTES && keep_keys(t, before, keep))
+		return no_room(t->count, err);
 	return 0;
 }
 

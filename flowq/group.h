@@ -22,7 +22,8 @@
 
 enum group_mode {
 	GROUP_DENSE, /* the key is the index; unused entries begin with 0, used
-			ones with the index + 1, until group_table_pack */
+			ones with the index + 1, until group_table_pack, and
+			then as those of GROUP_64 */
 	GROUP_64,
 	GROUP_128,
 	GROUP_BYTES, /* {u64 hash, pointer, u64 length} */
@@ -50,6 +51,7 @@ struct group_plan {
 	enum group_mode mode;
 	unsigned bits;
 	size_t key_size, stride; /* of an entry */
+	bool points;		 /* keys or states point to something */
 	/* Rows as they are packed, the key first: 0 if they can not be. */
 	size_t row_size;
 	size_t nargs;
@@ -82,6 +84,11 @@ size_t group_table_bytes(const struct group_plan *, size_t entries);
  * another, count of them. */
 void group_table_pack(struct group_table *);
 
+/* Bytes that a key points to, and that it points to others from now on. */
+size_t group_key_text(const struct group_plan *, const char *key,
+		      const char **text);
+void group_key_set(const struct group_plan *, char *key, const char *text);
+
 /* Keys of N rows or records: at KEYS, each STRIDE bytes after the last. */
 struct group_keys {
 	uint32_t n;
@@ -108,6 +115,9 @@ uint64_t group_hash(const struct group_plan *, const char *entry);
  * room.  Entries of GROUP_DENSE are made by who marks them: see agg_rows. */
 void group_find(struct group_table *, const struct group_keys *,
 		uint32_t *index);
+/* The same for one key. What it points to goes to KEEP if it is new. */
+int group_add(struct group_table *, const char *key, struct arena *keep,
+	      uint32_t *index, struct err *);
 /* The same for the rows of the view's window.  Byte keys of new groups go to
  * KEEP. */
 int group_rows(struct group_table *, struct view *, struct arena *keep,

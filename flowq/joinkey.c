@@ -20,10 +20,11 @@ joinkey_init(struct joinkey *k, size_t n, const enum expr_type *types)
 void
 joinkey_clear(struct joinkey *k)
 {
-	free(k->at);
-	free(k->bytes);
-	free(k->head);
-	free(k->next);
+	room_free(k->room, k->at);
+	room_free(k->room, k->bytes);
+	room_free(k->room, k->head);
+	room_free(k->room, k->next);
+	free(k->key);
 	*k = (struct joinkey){0};
 }
 
@@ -130,6 +131,26 @@ joinkey_bytes(const struct joinkey *k, const struct vec *vecs, uint32_t i,
 	return put_key(k, vecs, i, buf, cap, 0);
 }
 
+/* The key that was made. */
+static int
+add_bytes(struct joinkey *k, size_t len, struct err *err)
+{
+	size_t need = k->len + len, cap = 2 * need + 64;
+	char *p;
+
+	if (need > k->cap) {
+		p = room_grow(k->room, k->bytes, k->cap, cap, err);
+		if (!p)
+			return -1;
+		k->bytes = p;
+		k->cap = cap;
+	}
+	if (len)
+		memcpy(k->bytes + k->len, k->key, len);
+	k->len = need;
+	return 0;
+}
+
 int
 joinkey_add(struct joinkey *k, const struct vec *vecs, uint32_t count,
 	    struct err *err)
@@ -139,17 +160,20 @@ joinkey_add(struct joinkey *k, const struct vec *vecs, uint32_t count,
 
 	if (rows >= UINT32_MAX)
 		return err_set(err, "a join of more than 2^32 rows");
-	at = realloc(k->at, (rows + 1) * sizeof(*at));
+	at = room_grow(k->room, k->at,
+		       k->at ? (k->rows + (size_t)1) * sizeof(*at) : 0,
+		       (rows + 1) * sizeof(*at), err);
 	if (!at)
-		return oom(err);
+		return -1;
 	k->at = at;
 	at[0] = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		size_t len = put_key(k, vecs, i, &k->bytes, &k->cap, k->len);
+		size_t len = put_key(k, vecs, i, &k->key, &k->key_cap, 0);
 
 		if (len == SIZE_MAX)
 			return oom(err);
-		k->len += len;
+		if (add_bytes(k, len, err))
+			return -1;
 		at[++k->rows] = k->len;
 	}
 	return 0;
@@ -169,10 +193,13 @@ joinkey_finish(struct joinkey *k, struct err *err)
 	while (heads < 2 * (size_t)k->rows)
 		heads *= 2;
 	k->mask = heads - 1;
-	k->head = malloc(heads * sizeof(*k->head));
-	k->next = malloc(((size_t)k->rows + 1) * sizeof(*k->next));
-	if (!k->head || !k->next)
-		return oom(err);
+	k->head = room_grow(k->room, NULL, 0, heads * sizeof(*k->head), err);
+	if (!k->head)
+		return -1;
+	k->next = room_grow(k->room, NULL, 0,
+			    ((size_t)k->rows + 1) * sizeof(*k->next), err);
+	if (!k->next)
+		return -1;
 	memset(k->head, 0xff, heads * sizeof(*k->head));
 	for (uint32_t i = k->rows; i-- > 0;) {
 		size_t len = k->at[i + 1] - k->at[i];

@@ -9,6 +9,7 @@
 #define FLOWQ_JOINKEY_H
 
 #include "common/eval.h"
+#include "flowq/room.h"
 
 struct joinkey {
 	size_t n;
@@ -18,9 +19,12 @@ struct joinkey {
 	uint64_t *at;
 	char *bytes;
 	size_t len, cap;
+	char *key; /* of the row that is added */
+	size_t key_cap;
 	/* Chains of rows with one hash, the first row first; UINT32_MAX. */
 	uint32_t *head, *next;
 	size_t mask;
+	struct room *room; /* where its memory is from; NULL, or borrowed */
 };
 
 void joinkey_init(struct joinkey *, size_t n, const enum expr_type *types);

@@ -7,6 +7,8 @@
 enum {
 	RUN_BYTES = 8 << 10,
 	PIECE_BYTES = 4 << 20,
+	PIECE_LEAST = 64 << 10,
+	PARTS_OF_LIMIT = 8,
 	HUGE_PAGE = 2 << 20,
 };
 
@@ -16,12 +18,19 @@ struct piece {
 };
 
 int
-partitions_init(struct partitions *p, size_t size)
+partitions_init(struct partitions *p, size_t size, size_t limit)
 {
-	*p = (struct partitions){.size = size};
-	p->room = (RUN_BYTES - sizeof(struct run)) / size;
+	size_t run = limit / PARTS_OF_LIMIT / PARTITIONS;
+
+	*p = (struct partitions){.size = size, .piece = PIECE_BYTES};
+	if (run > RUN_BYTES)
+		run = RUN_BYTES;
+	if (run > sizeof(struct run))
+		p->room = (run - sizeof(struct run)) / size;
 	if (p->room == 0)
 		p->room = 1;
+	while (p->piece > PIECE_LEAST && p->piece > limit / PARTS_OF_LIMIT)
+		p->piece /= 2;
 	p->parts = calloc(PARTITIONS, sizeof(*p->parts));
 	return p->parts ? 0 : -1;
 }
@@ -44,7 +53,7 @@ static struct run *
 run_new(struct partitions *p)
 {
 	size_t bytes = sizeof(struct run) + p->room * p->size;
-	size_t size = PIECE_BYTES;
+	size_t size = p->piece;
 	struct run *r = p->spare;
 	struct piece *x;
 
@@ -55,7 +64,8 @@ run_new(struct partitions *p)
 	if ((size_t)(p->left_end - p->left) < bytes) {
 		while (size < bytes + sizeof(*x))
 			size *= 2;
-		x = aligned_alloc(HUGE_PAGE, size);
+		x = aligned_alloc(size < HUGE_PAGE ? PIECE_LEAST : HUGE_PAGE,
+				  size);
 		if (!x)
 			return NULL;
 		madvise(x, size, MADV_HUGEPAGE);

@@ -26,8 +26,9 @@ struct partition {
 };
 
 struct partitions {
-	size_t size; /* of a record, a multiple of 8 */
-	size_t room; /* records of a run */
+	size_t size;  /* of a record, a multiple of 8 */
+	size_t room;  /* records of a run */
+	size_t piece; /* bytes of memory that is taken at once */
 	struct partition *parts;
 	struct run *spare;
 	struct piece *pieces;
@@ -41,8 +42,9 @@ partition_of(uint64_t hash)
 	return hash >> (64 - PARTITION_BITS);
 }
 
-/* Records of SIZE bytes. -1: memory is out. */
-int partitions_init(struct partitions *, size_t size);
+/* Records of SIZE bytes, in no more memory than about LIMIT if they are dropped
+ * by then. -1: memory is out. */
+int partitions_init(struct partitions *, size_t size, size_t limit);
 /* Zeroed ones are fine. */
 void partitions_clear(struct partitions *);
 

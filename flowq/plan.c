@@ -242,6 +242,7 @@ add_stage(struct plan *p, struct sink *sink)
 		sink_free(sink);
 		return plan_oom(p);
 	}
+	sink->budget = &p->budget;
 	*s = (struct stage){.src = p->src, .filter = p->filter, .sink = sink};
 	*p->tail = s;
 	p->tail = &s->next;
@@ -417,6 +418,8 @@ plan_begin(struct plan *p, const struct query *q)
 {
 	p->tail = &p->first;
 	p->period = (struct period){INT64_MIN, INT64_MAX, 0};
+	p->budget.memory = p->site->memory;
+	p->budget.dir = p->site->tmp;
 	p->binder.arena = p->arena;
 	p->binder.err = p->lexer->err;
 	p->binder.now = p->lexer->now;

@@ -70,6 +70,7 @@ struct plan {
 	size_t hints;
 	struct period period;
 	struct owned *owned; /* that is freed with it */
+	struct budget budget;
 };
 
 /* -1: the lexer's err says why; where is err_pos, unless it failed. What the

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "flowq/rowset.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,11 @@ rowset_free(struct rowset *r)
 {
 	if (!r)
 		return;
-	for (size_t i = 0; i < r->n; i++)
-		column_clear(&r->cols[i]);
+	for (size_t i = 0; i < r->n; i++) {
+		room_free(r->room, r->cols[i].data);
+		room_free(r->room, r->cols[i].valid);
+		room_free(r->room, r->cols[i].bytes);
+	}
 	free(r->cols);
 	free(r);
 }
@@ -38,9 +42,17 @@ oom(struct err *err)
 	return err_set(err, "out of memory for rows of the answer");
 }
 
-/* Room for ROWS rows; strings have one offset more. */
+/* Strings have one offset more than rows. */
+static size_t
+data_bytes(size_t width, size_t cap)
+{
+	return cap == 0 ? 0 : width ? width * cap : 4 * (cap + 1);
+}
+
+/* Room for ROWS rows. */
 static int
-grow(struct column *c, enum col_type type, size_t rows, struct err *err)
+grow(struct rowset *r, struct column *c, enum col_type type, size_t rows,
+     struct err *err)
 {
 	size_t width = col_type_width(type), cap = c->cap ? c->cap : 64;
 	void *p;
@@ -51,17 +63,19 @@ grow(struct column *c, enum col_type type, size_t rows, struct err *err)
 		cap *= 2;
 	if (cap > UINT32_MAX)
 		return err_set(err, "answer of more than 2^32 rows");
-	p = realloc(c->data, width ? width * cap : 4 * (cap + 1));
+	p = room_grow(r->room, c->data, data_bytes(width, c->cap),
+		      data_bytes(width, cap), err);
 	if (!p)
-		return oom(err);
+		return -1;
 	c->data = p;
 	if (!width && !c->cap)
 		*(uint32_t *)p = 0;
 	if (c->valid) {
-		uint8_t *v = realloc(c->valid, cap / 8);
+		uint8_t *v =
+		    room_grow(r->room, c->valid, c->cap / 8, cap / 8, err);
 
 		if (!v)
-			return oom(err);
+			return -1;
 		memset(v + c->cap / 8, 0xff, cap / 8 - c->cap / 8);
 		c->valid = v;
 	}
@@ -71,14 +85,14 @@ grow(struct column *c, enum col_type type, size_t rows, struct err *err)
 
 static int
 append_nulls(struct column *c, const struct vec *v, uint32_t at, uint32_t count,
-	     struct err *err)
+	     struct rowset *r, struct err *err)
 {
 	if (!v->null && v->type != TYPE_NULL)
 		return 0;
 	if (!c->valid) {
-		c->valid = malloc(c->cap / 8);
+		c->valid = room_grow(r->room, NULL, 0, c->cap / 8, err);
 		if (!c->valid)
-			return oom(err);
+			return -1;
 		memset(c->valid, 0xff, c->cap / 8);
 	}
 	for (uint32_t i = 0; i < count; i++)
@@ -89,7 +103,7 @@ append_nulls(struct column *c, const struct vec *v, uint32_t at, uint32_t count,
 }
 
 static int
-append_strings(struct column *c, const struct vec *v, uint32_t at,
+append_strings(struct rowset *r, struct column *c, const struct vec *v,
 	       uint32_t count, struct err *err)
 {
 	uint32_t *offsets = c->data;
@@ -102,10 +116,10 @@ append_strings(struct column *c, const struct vec *v, uint32_t at,
 		return err_set(err, "answer of more than 2 GiB of text");
 	if (need > c->bytes_cap) {
 		size_t cap = need + need / 2 + 64;
-		char *p = realloc(c->bytes, cap);
+		char *p = room_grow(r->room, c->bytes, c->bytes_cap, cap, err);
 
 		if (!p)
-			return oom(err);
+			return -1;
 		c->bytes = p;
 		c->bytes_cap = cap;
 	}
@@ -117,7 +131,7 @@ append_strings(struct column *c, const struct vec *v, uint32_t at,
 				memcpy(c->bytes + len, s.p, s.len);
 			len += s.len;
 		}
-		offsets[at + i + 1] = (uint32_t)len;
+		offsets[r->rows + i + 1] = (uint32_t)len;
 	}
 	c->bytes_len = len;
 	return 0;
@@ -139,13 +153,15 @@ append_ips(struct column *c, const struct vec *v, uint32_t at, uint32_t count)
 }
 
 static int
-append_values(struct column *c, const struct vec *v, uint32_t at,
+append_values(struct rowset *r, struct column *c, const struct vec *v,
 	      uint32_t count, struct err *err)
 {
+	uint32_t at = r->rows;
+
 	switch (v->type) {
 	case TYPE_STRING:
 	case TYPE_BYTES:
-		return append_strings(c, v, at, count, err);
+		return append_strings(r, c, v, count, err);
 	case TYPE_IP:
 		append_ips(c, v, at, count);
 		break;
@@ -180,9 +196,9 @@ rowset_append(struct rowset *r, const struct vec *vecs, uint32_t count,
 
 		if (type == COL_NULL)
 			continue;
-		if (grow(c, type, (size_t)r->rows + count, err) ||
-		    append_values(c, &vecs[k], r->rows, count, err) ||
-		    append_nulls(c, &vecs[k], r->rows, count, err))
+		if (grow(r, c, type, (size_t)r->rows + count, err) ||
+		    append_values(r, c, &vecs[k], count, err) ||
+		    append_nulls(c, &vecs[k], r->rows, count, r, err))
 			return -1;
 	}
 	r->rows += count;
@@ -212,9 +228,10 @@ gather_one(struct column *c, enum col_type type, uint32_t at,
 }
 
 static int
-gather_room(struct column *c, const struct row_ref *refs, uint32_t count,
+gather_room(struct rowset *r, const struct row_ref *refs, uint32_t count,
 	    size_t k, struct err *err)
 {
+	struct column *c = &r->cols[k];
 	size_t need = c->bytes_len;
 	char *p;
 
@@ -227,11 +244,12 @@ gather_room(struct column *c, const struct row_ref *refs, uint32_t count,
 		return err_set(err, "answer of more than 2 GiB of text");
 	if (need <= c->bytes_cap)
 		return 0;
-	p = realloc(c->bytes, need + 64);
+	p = room_grow(r->room, c->bytes, c->bytes_cap, need + need / 2 + 64,
+		      err);
 	if (!p)
-		return oom(err);
+		return -1;
 	c->bytes = p;
-	c->bytes_cap = need + 64;
+	c->bytes_cap = need + need / 2 + 64;
 	return 0;
 }
 
@@ -247,15 +265,15 @@ rowset_gather(struct rowset *r, const struct row_ref *refs, uint32_t count,
 
 		if (type == COL_NULL)
 			continue;
-		if (grow(c, type, (size_t)r->rows + count, err))
+		if (grow(r, c, type, (size_t)r->rows + count, err))
 			return -1;
 		if (!col_type_width(type) &&
-		    gather_room(c, refs, count, k, err))
+		    gather_room(r, refs, count, k, err))
 			return -1;
 		for (uint32_t i = 0; i < count; i++)
 			if (gather_one(c, type, r->rows + i,
 				       &refs[i].set->cols[k], refs[i].row) &&
-			    append_nulls(c, &null_vec, r->rows + i, 1, err))
+			    append_nulls(c, &null_vec, r->rows + i, 1, r, err))
 				return -1;
 	}
 	r->rows += count;
@@ -277,6 +295,99 @@ rowset_copy(struct rowset *r, const struct rowset *from, uint32_t at,
 	rc = rowset_gather(r, refs, n, err);
 	free(refs);
 	return rc;
+}
+
+/*
+ * Rows in files: of each column {u8 whether there is a value}, then the value,
+ * or {u32 length, bytes}.
+ */
+
+static int
+save_value(const struct column *c, enum col_type type, uint32_t row,
+	   struct spill *to, struct err *err)
+{
+	size_t width = col_type_width(type);
+	uint8_t some = !column_is_null(c, row);
+	const uint32_t *o = c->data;
+	uint32_t len;
+
+	if (spill_put(to, &some, 1, err))
+		return -1;
+	if (!some)
+		return 0;
+	if (width)
+		return spill_put(to, (const char *)c->data + width * row, width,
+				 err);
+	len = o[row + 1] - o[row];
+	return spill_put(to, &len, sizeof len, err) ||
+		       spill_put(to, len ? c->bytes + o[row] : NULL, len, err)
+		   ? -1
+		   : 0;
+}
+
+int
+rowset_save(const struct rowset *r, uint32_t row, struct spill *to,
+	    struct err *err)
+{
+	for (size_t k = 0; k < r->n; k++) {
+		enum col_type type = expr_col_type(r->types[k]);
+
+		if (type != COL_NULL &&
+		    save_value(&r->cols[k], type, row, to, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+load_bytes(struct rowset *r, struct column *c, struct spill_reader *from,
+	   struct err *err)
+{
+	const void *p = spill_take(from, sizeof(uint32_t), err);
+	uint32_t len;
+
+	if (!p)
+		return -1;
+	memcpy(&len, p, sizeof len);
+	p = spill_take(from, len, err);
+	return p ? column_put_bytes(c, r->rows, p, len, err) : -1;
+}
+
+static int
+load_value(struct rowset *r, struct column *c, enum col_type type,
+	   struct spill_reader *from, struct err *err)
+{
+	size_t width = col_type_width(type);
+	const uint8_t *some = spill_take(from, 1, err);
+	const void *p;
+
+	if (!some || grow(r, c, type, (size_t)r->rows + 1, err))
+		return -1;
+	if (!*some)
+		return column_null(c, type, r->rows, err);
+	if (!width)
+		return load_bytes(r, c, from, err);
+	p = spill_take(from, width, err);
+	if (!p)
+		return -1;
+	memcpy((char *)c->data + width * r->rows, p, width);
+	if (c->valid)
+		c->valid[r->rows >> 3] |= (uint8_t)(1u << (r->rows & 7));
+	return 0;
+}
+
+int
+rowset_load(struct rowset *r, struct spill_reader *from, struct err *err)
+{
+	for (size_t k = 0; k < r->n; k++) {
+		enum col_type type = expr_col_type(r->types[k]);
+
+		if (type != COL_NULL &&
+		    load_value(r, &r->cols[k], type, from, err))
+			return -1;
+	}
+	r->rows++;
+	return 0;
 }
 
 size_t
@@ -303,7 +414,44 @@ struct rowsource {
 	size_t cap;
 	int (*fill)(void *ctx, struct source *, struct err *);
 	void *ctx;
+	/* What was promised. */
+	struct rowmaker maker;
+	uint64_t total;
+	uint32_t each;
+	size_t made; /* under lock */
+	pthread_mutex_t lock;
 };
+
+static uint32_t
+rs_rows(struct source *s, size_t block)
+{
+	struct rowsource *r = (struct rowsource *)s;
+	uint64_t left = r->total - (uint64_t)block * r->each;
+
+	if (!r->each)
+		return r->sets[block]->rows;
+	return left < r->each ? (uint32_t)left : r->each;
+}
+
+/* Sets up to one. */
+static int
+make_sets(struct rowsource *r, size_t index, struct err *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&r->lock);
+	while (r->made <= index && rc == 0) {
+		struct rowset *set =
+		    r->maker.make(r->maker.ctx, rs_rows(&r->src, r->made), err);
+
+		if (set)
+			r->sets[r->made++] = set;
+		else
+			rc = -1;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
 
 static int
 rs_prepare(struct source *s, struct err *err)
@@ -318,8 +466,11 @@ rs_prepare(struct source *s, struct err *err)
 static int
 rs_open(struct source *s, struct source_block *b, struct err *err)
 {
-	(void)err;
-	b->rows = ((struct rowsource *)s)->sets[b->index]->rows;
+	struct rowsource *r = (struct rowsource *)s;
+
+	if (r->each && make_sets(r, b->index, err))
+		return -1;
+	b->rows = r->sets[b->index]->rows;
 	return 0;
 }
 
@@ -355,12 +506,6 @@ rs_column(struct source *s, struct source_block *b, size_t field,
 	return 0;
 }
 
-static uint32_t
-rs_rows(struct source *s, size_t block)
-{
-	return ((struct rowsource *)s)->sets[block]->rows;
-}
-
 static void
 rs_free(struct source *s)
 {
@@ -369,6 +514,7 @@ rs_free(struct source *s)
 	for (size_t i = 0; i < s->blocks; i++)
 		rowset_free(r->sets[i]);
 	free(r->sets);
+	pthread_mutex_destroy(&r->lock);
 	free(s->fields);
 	free(r);
 }
@@ -392,6 +538,7 @@ rowsource_new(size_t n, const char *const *names, const enum expr_type *types)
 		return NULL;
 	r->src = (struct source){
 	    .ops = &rowsource_ops, .n = n, .time_field = -1, .id_field = -1};
+	pthread_mutex_init(&r->lock, NULL);
 	r->src.fields = calloc(n ? n : 1, sizeof(*r->src.fields));
 	if (!r->src.fields) {
 		free(r);
@@ -442,4 +589,21 @@ void
 rowsource_keep(struct source *s)
 {
 	s->again = true;
+}
+
+int
+rowsource_promise(struct source *s, uint64_t rows, uint32_t each,
+		  struct rowmaker maker, struct err *err)
+{
+	struct rowsource *r = (struct rowsource *)s;
+	size_t blocks = (size_t)((rows + each - 1) / each);
+
+	r->sets = calloc(blocks + 1, sizeof(struct rowset *));
+	if (!r->sets)
+		return oom(err);
+	r->maker = maker;
+	r->total = rows;
+	r->each = each;
+	s->blocks = blocks;
+	return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "flowq/filter.h"
 #include "flowq/source.h"
+#include "flowq/spill.h"
 #include "flowq/view.h"
 
 struct sink;
@@ -42,6 +43,7 @@ struct sink_ops {
 struct sink {
 	const struct sink_ops *ops;
 	struct source *result; /* of this sink, or NULL */
+	struct budget *budget; /* of the query; set before start */
 };
 
 /* For who looks on while it runs. */

@@ -127,13 +127,15 @@ say_hint(const char *text)
 
 /* What a stage did. */
 static void
-profile(const struct scan *scan, int n, double took)
+profile(const struct scan *scan, int n, uint64_t spilled, double took)
 {
 	log_line("step %d, %s: %zu blocks read, %zu answered from their "
-		 "headers, %zu pruned; %llu columns decoded, %llu rows; %.3fs",
+		 "headers, %zu pruned; %llu columns decoded, %llu rows; "
+		 "%.1f MiB spilled; %.3fs",
 		 n, scan->sink->ops->name, scan->read, scan->from_header,
 		 scan->pruned, (unsigned long long)scan->columns_read,
-		 (unsigned long long)atomic_load(&scan->watch->rows), took);
+		 (unsigned long long)atomic_load(&scan->watch->rows),
+		 (double)spilled / (1 << 20), took);
 }
 
 static int
@@ -143,6 +145,7 @@ run_stage(struct run *r, struct stage *s, int n)
 			    .filter = s->filter,
 			    .sink = s->sink,
 			    .watch = &r->progress.watch};
+	uint64_t spilled = atomic_load(&r->plan.budget.spilled);
 	double start = seconds();
 
 	atomic_store(&r->progress.stage, n);
@@ -152,7 +155,9 @@ run_stage(struct run *r, struct stage *s, int n)
 	s->done = true;
 	r->overflows += scan.overflows;
 	if (r->set->profile)
-		profile(&scan, n, seconds() - start);
+		profile(&scan, n,
+			atomic_load(&r->plan.budget.spilled) - spilled,
+			seconds() - start);
 	return 0;
 }
 

@@ -14,6 +14,7 @@ struct source;
 struct site {
 	const char *root; /* where tables are */
 	size_t memory;	  /* bytes that rows may take; 0: any */
+	const char *tmp;  /* where temporary files are made */
 	/* For tests: stands for every source, so that no file is touched. */
 	int (*open)(struct source **, struct err *);
 };

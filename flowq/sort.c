@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flowq/rowset.h"
+#include "flowq/sort_merge.h"
 
 enum {
 	SPARE_FIRST = 4096, /* rows beyond the limit before any is dropped, */
@@ -21,6 +21,12 @@ struct entry {
 	const struct rowset *set;
 };
 
+/* Rows in a file. */
+struct run {
+	uint64_t range[2];
+	uint64_t rows;
+};
+
 struct local {
 	struct rowset *rows;
 	struct entry *entries;
@@ -30,13 +36,17 @@ struct local {
 	uint8_t *scratch;
 	size_t scratch_cap;
 	long double sum; /* exact for integers */
+	struct spill file;
+	struct run *runs;
+	size_t nruns;
 };
 
 struct sort {
 	struct sink sink;
 	const struct columns *cols;
 	const struct sort_key *keys;
-	size_t nkeys, limit, threads;
+	size_t nkeys, limit, threads, share;
+	struct merge *merge;
 	struct local *locals;
 	struct tally *tally; /* may be NULL */
 };
@@ -56,7 +66,9 @@ sort_start(struct sink *sink, size_t threads, struct err *err)
 	if (!s->locals)
 		return oom(err);
 	s->threads = threads;
+	s->share = budget_share(sink->budget, threads);
 	for (size_t i = 0; i < threads; i++) {
+		spill_init(&s->locals[i].file, sink->budget);
 		s->locals[i].rows = rowset_new(s->cols->n, s->cols->types);
 		if (!s->locals[i].rows)
 			return oom(err);
@@ -443,6 +455,44 @@ take_window(const struct sort *s, struct local *l, struct view *v,
 	return take_rows(s, l, v);
 }
 
+/* All rows into the file, as one run. */
+static int
+spill_rows(const struct sort *s, struct local *l, struct err *err)
+{
+	struct run *runs = realloc(l->runs, (l->nruns + 1) * sizeof(*runs));
+	struct run run = {.range = {spill_at(&l->file), 0}};
+
+	if (!runs)
+		return oom(err);
+	l->runs = runs;
+	qsort(l->entries, l->n, sizeof(*l->entries), by_key);
+	if (l->n > s->limit)
+		l->n = s->limit;
+	for (size_t i = 0; i < l->n; i++) {
+		const struct entry *e = &l->entries[i];
+
+		if (merge_put(&l->file, e->key, e->len, e->set, e->row, err))
+			return -1;
+	}
+	run.range[1] = spill_at(&l->file);
+	run.rows = l->n;
+	l->runs[l->nruns++] = run;
+	l->n = 0;
+	l->full = false;
+	arena_free(&l->keys);
+	rowset_free(l->rows);
+	l->rows = rowset_new(s->cols->n, s->cols->types);
+	return l->rows ? spill_flush(&l->file, err) : oom(err);
+}
+
+static bool
+is_large(const struct sort *s, const struct local *l)
+{
+	return rowset_bytes(l->rows) + l->keys.total +
+		   l->n * sizeof(*l->entries) >
+	       s->share;
+}
+
 static bool
 is_due(const struct sort *s, const struct local *l)
 {
@@ -494,6 +544,8 @@ sort_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 			return -1;
 		if (is_due(s, l) && compact(s, l, v->err))
 			return -1;
+		if (is_large(s, l) && spill_rows(s, l, v->err))
+			return -1;
 	}
 	return 0;
 }
@@ -513,6 +565,42 @@ join_sums(const struct sort *s)
 		s->tally->sum = (double)sum;
 }
 
+static struct rowset *
+take_merged(void *ctx, uint32_t rows, struct err *err)
+{
+	return merge_take(ctx, rows, err);
+}
+
+/* What is in memory goes to the files, too; then they are merged as
+ * rows are asked for. */
+static int
+merge_runs(struct sort *s, struct err *err)
+{
+	uint64_t rows = 0;
+
+	s->merge = merge_new(s->cols->n, s->cols->types);
+	if (!s->merge)
+		return oom(err);
+	for (size_t i = 0; i < s->threads; i++) {
+		struct local *l = &s->locals[i];
+
+		if (l->n && spill_rows(s, l, err))
+			return -1;
+		for (size_t k = 0; k < l->nruns; k++) {
+			rows += l->runs[k].rows;
+			if (merge_add(s->merge, &l->file, l->runs[k].range,
+				      err))
+				return -1;
+		}
+	}
+	if (merge_start(s->merge, s->share, err))
+		return -1;
+	if (rows > s->limit)
+		rows = s->limit;
+	return rowsource_promise(s->sink.result, rows, OUT_ROWS,
+				 (struct rowmaker){take_merged, s->merge}, err);
+}
+
 static int
 sort_finish(struct sink *sink, struct err *err)
 {
@@ -521,6 +609,9 @@ sort_finish(struct sink *sink, struct err *err)
 	int rc = 0;
 
 	join_sums(s);
+	for (size_t i = 0; i < s->threads; i++)
+		if (s->locals[i].nruns)
+			return merge_runs(s, err);
 	for (size_t i = 0; i < s->threads && rc == 0; i++) {
 		struct local *l = &s->locals[i];
 
@@ -566,9 +657,12 @@ sort_free(struct sink *sink)
 		rowset_free(l->rows);
 		free(l->entries);
 		free(l->scratch);
+		free(l->runs);
+		spill_clear(&l->file);
 		arena_free(&l->keys);
 	}
 	free(s->locals);
+	merge_free(s->merge);
 	source_free(sink->result);
 }
 

@@ -19,12 +19,26 @@ stats_oom(struct err *err)
 }
 
 static int
+init_groups(struct stats *s, struct err *err)
+{
+	for (size_t i = 0; i < s->threads && s->plan.nkeys; i++)
+		if (grouping_init(&s->locals[i].groups, &s->plan,
+				  s->sink.budget, s->share, err))
+			return -1;
+	return 0;
+}
+
+static int
 stats_start(struct sink *sink, size_t threads, struct err *err)
 {
 	struct stats *s = (struct stats *)sink;
 
 	/* Bounds of fields are known by now, and so are widths. */
 	group_plan_init(&s->plan, s->src);
+	s->share = budget_share(s->sink.budget, threads);
+	if (s->plan.mode == GROUP_DENSE &&
+	    s->plan.stride << s->plan.bits > s->share / 2)
+		s->plan.mode = GROUP_64;
 	s->locals = calloc(threads, sizeof(*s->locals));
 	if (!s->locals)
 		return stats_oom(err);
@@ -35,12 +49,10 @@ stats_start(struct sink *sink, size_t threads, struct err *err)
 		s->locals[i].rest =
 		    malloc((s->plan.naggs + 1) * sizeof(struct agg));
 		if (!s->locals[i].one || !s->locals[i].trial ||
-		    !s->locals[i].rest ||
-		    (s->plan.nkeys &&
-		     grouping_init(&s->locals[i].groups, &s->plan, err)))
+		    !s->locals[i].rest)
 			return stats_oom(err);
 	}
-	return 0;
+	return init_groups(s, err);
 }
 
 static int
@@ -51,8 +63,14 @@ stats_block(struct sink *sink, size_t thread, struct view *v, size_t nth,
 	struct local *l = &s->locals[thread];
 
 	(void)nth;
-	if (!s->plan.nkeys)
+	if (!s->plan.nkeys) {
+		if (l->groups.keep.total > s->share)
+			return budget_exceeded(v->err,
+					       "the values of dc, "
+					       "percentile and the like",
+					       s->share);
 		return stats_add_to_one(s, l, v, l->one);
+	}
 	if (s->top.phase == TOPLIST_SKETCH)
 		return v->nsel ? stats_sketch_block(s, l, v) : 0;
 	if (s->top.phase == TOPLIST_PICK && v->nsel && stats_pick_block(s, v))
@@ -100,7 +118,8 @@ static int
 merge_tables(struct stats *s, bool *overflow, struct err *err)
 {
 	struct group_table *table = &s->locals[0].groups.table;
-	struct group_target to = {table, &s->locals[0].groups.keep, overflow};
+	struct group_target to = {table, &s->locals[0].groups.keep, overflow,
+				  SIZE_MAX};
 
 	for (size_t i = 1; i < s->threads; i++) {
 		struct group_table *from = &s->locals[i].groups.table;
@@ -120,14 +139,10 @@ merge_tables(struct stats *s, bool *overflow, struct err *err)
 static int
 start_over(struct stats *s, struct err *err)
 {
-	int rc = 0;
-
-	for (size_t i = 0; i < s->threads && rc == 0; i++) {
+	for (size_t i = 0; i < s->threads; i++)
 		grouping_clear(&s->locals[i].groups);
-		rc = grouping_init(&s->locals[i].groups, &s->plan, err);
-	}
 	s->top_due = false;
-	return rc ? -1 : 1;
+	return init_groups(s, err) ? -1 : 1;
 }
 
 /* Whether the groups that were picked are in the first thread's table. */
@@ -211,6 +226,8 @@ stats_finish(struct sink *sink, struct err *err)
 			rc = grouping_spread(&s->locals[i].groups, err);
 			group_table_clear(&s->locals[i].groups.table);
 		}
+		if (s->plan.mode == GROUP_DENSE)
+			s->plan.mode = GROUP_64;
 	} else {
 		rc = merge_tables(s, &overflow, err);
 		groups = s->locals[0].groups.table.count;
@@ -318,7 +335,7 @@ stats_new(struct arena *a, struct source *src, struct group_key *keys,
 
 	if (!s)
 		return NULL;
-	s->sink = (struct sink){&stats_ops, &s->result};
+	s->sink = (struct sink){&stats_ops, &s->result, NULL};
 	s->src = src;
 	pthread_mutex_init(&s->lock, NULL);
 	s->plan = (struct group_plan){

@@ -127,7 +127,8 @@ static int
 open_part(struct stats *s, struct part *part, size_t index, struct err *err)
 {
 	bool overflow = false;
-	struct group_target to = {&part->table, &part->keep, &overflow};
+	struct group_target to = {&part->table, &part->keep, &overflow,
+				  budget_share(s->sink.budget, 1)};
 
 	if (!part->table.plan && group_table_init(&part->table, &s->plan, err))
 		return -1;

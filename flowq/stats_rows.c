@@ -183,7 +183,8 @@ add_rows(const struct stats *s, struct local *l, struct view *v)
 
 		stats_window(v, at);
 		vecs = arguments(s, v, all_aggs(s), place);
-		if (!vecs || grouping_take(&l->groups, v, vecs, place))
+		if (!vecs || grouping_fit(&l->groups, v->err) ||
+		    grouping_take(&l->groups, v, vecs, place))
 			return -1;
 	}
 	return 0;
@@ -300,7 +301,7 @@ merge_codes(const struct stats *s, struct local *l, struct view *e)
 				.index = index,
 				.arena = &l->groups.keep,
 				.overflow = &l->groups.overflow,
-				.mark = s->plan.mode == GROUP_DENSE};
+				.mark = l->groups.plan->mode == GROUP_DENSE};
 	uint64_t mark;
 
 	e->nsel = 0;
@@ -341,7 +342,7 @@ add_to_group(const struct stats *s, struct local *l, struct view *v)
 	v->eval.overflows += (v->eval.overflows - overflows) * (v->nsel - 1);
 	entry = l->groups.table.entries + index * s->plan.stride;
 	key = (uint64_t)index + 1;
-	if (s->plan.mode == GROUP_DENSE)
+	if (l->groups.plan->mode == GROUP_DENSE)
 		memcpy(entry, &key, sizeof key);
 	return stats_add_to_one(s, l, v, entry);
 }
@@ -369,7 +370,7 @@ stats_group_block(const struct stats *s, struct local *l, struct view *v)
 	struct view *e;
 	int how = stats_keys_how(s, v, &field, &e);
 
-	if (how < 0)
+	if (how < 0 || grouping_fit(&l->groups, v->err))
 		return -1;
 	if (how == KEYS_CONSTANT)
 		return add_to_group(s, l, v);

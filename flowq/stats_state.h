@@ -40,6 +40,7 @@ struct stats {
 		char (*values)[32];
 	} head;
 	size_t threads;
+	size_t share; /* bytes that one thread may take */
 	struct local *locals;
 	enum expr_type *types;
 	struct toplist top;

@@ -171,7 +171,8 @@ stats_top_due(struct stats *s, const struct local *l)
 {
 	double parts = (double)s->src->blocks / (double)l->blocks;
 
-	if (s->top.phase != TOPLIST_WATCH || l->groups.table.count < TOP_GROUPS)
+	if (s->top.phase != TOPLIST_WATCH ||
+	    l->groups.table.count < TOP_GROUPS || s->plan.mode == GROUP_DENSE)
 		return false;
 	if (toplist_promises(&s->top, &l->groups.table, l->groups.taken, parts))
 		return true;

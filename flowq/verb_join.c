@@ -38,7 +38,7 @@ struct inner {
 	struct rowset *rows;
 	size_t *keys; /* of cols */
 	struct joinkey index;
-	size_t max; /* bytes */
+	struct room room; /* of both */
 };
 
 struct join {
@@ -77,15 +77,8 @@ inner_write(void *ctx, const struct rowset *from, uint32_t at, uint32_t to,
 	    struct err *err)
 {
 	struct inner *in = ctx;
-	int rc = rowset_copy(in->rows, from, at, to, err);
 
-	if (rc == 0 && rowset_bytes(in->rows) > in->max)
-		return err_set(err,
-			       "the rows in a join's brackets take more than "
-			       "%zu MiB: keep fewer fields or rows there, or "
-			       "allow more with --memory",
-			       in->max >> 20);
-	return rc;
+	return rowset_copy(in->rows, from, at, to, err);
 }
 
 static int
@@ -312,6 +305,7 @@ j_free(struct source *s)
 	lazy_clear(&j->outer);
 	rowset_free(j->inner.rows);
 	joinkey_clear(&j->inner.index);
+	room_clear(&j->inner.room);
 	free(s->fields);
 	free(j);
 }
@@ -398,6 +392,7 @@ bind_keys(struct plan *p, struct join *j, const struct join_args *a,
 			return plan_oom(p);
 	}
 	joinkey_init(&j->inner.index, j->nkeys, j->types);
+	j->inner.index.room = &j->inner.room;
 	return 0;
 }
 
@@ -477,6 +472,7 @@ join_make(struct plan *p, struct join *j, const struct join_args *a,
 	j->inner.rows = rowset_new(j->inner.cols->n, j->inner.cols->types);
 	if (!j->inner.rows)
 		return plan_oom(p);
+	j->inner.rows->room = &j->inner.room;
 	if (bind_keys(p, j, a, &outer, inner) ||
 	    lazy_init(&j->outer, p, &outer) || add_fields(p, j, &outer))
 		return -1;
@@ -501,7 +497,7 @@ join_plan(struct plan *p, const struct command *c)
 	j->src.ops = &join_ops;
 	j->src.lazy = true;
 	j->left = a->left;
-	j->inner.max = p->site->memory ? p->site->memory : SIZE_MAX;
+	room_init(&j->inner.room, &p->budget);
 	*w = (struct writer){&j->inner, inner_write};
 	if (plan_branch(p, a->query, w, &inner) || join_make(p, j, a, &inner)) {
 		j_free(&j->src);

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/quantity.h"
 #include "flowstore/lock.h"
-#include "flowstore/quantity.h"
 
 static const char file[] = ".retention", newborn[] = ".retention.new";
 

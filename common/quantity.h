@@ -2,8 +2,8 @@
 /*
  * Sizes and ages as people write them: 1G, 500M, 30d, 12h.
  */
-#ifndef FLOWSTORE_QUANTITY_H
-#define FLOWSTORE_QUANTITY_H
+#ifndef COMMON_QUANTITY_H
+#define COMMON_QUANTITY_H
 
 #include <stdint.h>
 

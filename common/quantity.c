@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "flowstore/quantity.h"
+#include "common/quantity.h"
 
 #include <inttypes.h>
 #include <stdio.h>
