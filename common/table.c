@@ -558,8 +558,11 @@ table_dir(const char *root, const char *name, char *buf, size_t size,
 		return -1;
 	if (stat(buf, &st) == 0)
 		return 0;
-	return errno == ENOENT ? missing(root, name, e)
-			       : err_sys(e, "cannot open table %s", name);
+	if (errno == ENOENT)
+		return missing(root, name, e);
+	return err_sys(e, "cannot open table %s in %s%s", name, root,
+		       errno == EACCES ? " (its user and group may read it)"
+				       : "");
 }
 
 static void

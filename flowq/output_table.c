@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -259,10 +260,45 @@ table_write(struct output *o, const struct rowset *r, uint32_t from,
 	return 0;
 }
 
+/* How many columns the terminal did not show whole. */
+static size_t
+columns_cut(const struct output *o)
+{
+	const struct table *t = o->own;
+	unsigned max = screen_width(o->screen), end = 0;
+	size_t k = 0;
+
+	for (; max && k < o->cols->n; k++, end += 2) {
+		end += t->widths[k];
+		if (end > max)
+			break;
+	}
+	return max ? o->cols->n - k : 0;
+}
+
+/* Who does not see a column may think that there is none. */
+static int
+tell_cut(struct output *o, struct err *err)
+{
+	struct table *t = o->own;
+	size_t cut = columns_cut(o);
+	char text[96];
+	int n;
+
+	if (cut == 0)
+		return 0;
+	n = snprintf(text, sizeof(text),
+		     "columns cut: %zu (fields A, B chooses; --format row)",
+		     cut);
+	return line_put(t, text, (size_t)n, 0) ? oom(err) : end_line(o, err);
+}
+
 static int
 table_end(struct output *o, struct err *err)
 {
-	return o->rows ? release(o, err) : 0;
+	if (!o->rows)
+		return 0;
+	return release(o, err) ? -1 : tell_cut(o, err);
 }
 
 static int

@@ -410,8 +410,10 @@ append_whole(void *ctx, const char *path, struct err *err)
 	return append_file(*(int *)ctx, path, NULL, err);
 }
 
+/* HINT: who makes it, and how another is named. */
 static int
-plan_state(struct plan *p, const char *path, const char *member)
+plan_state(struct plan *p, const char *path, const char *member,
+	   const char *hint)
 {
 	int fd = memfd_create("state", MFD_CLOEXEC);
 	struct err *err = p->lexer->err;
@@ -422,6 +424,11 @@ plan_state(struct plan *p, const char *path, const char *member)
 
 	if (fd < 0) {
 		err_sys(err, "cannot keep a copy of %s", path);
+		return plan_fail(p);
+	}
+	if (access(path, R_OK) != 0) {
+		err_sys(err, "cannot read %s (%s)", path, hint);
+		close(fd);
 		return plan_fail(p);
 	}
 	rc = stat(path, &st) == 0 && S_ISDIR(st.st_mode)
@@ -458,7 +465,9 @@ stats_path(const struct system_args *a)
 static int
 plan_exporters(struct plan *p, const struct system_args *a)
 {
-	return plan_state(p, stats_path(a), "exporters");
+	return plan_state(p, stats_path(a), "exporters",
+			  "flowdecode --stats FILE writes it; stats=FILE says "
+			  "where it is");
 }
 
 static const char *
@@ -470,7 +479,9 @@ loggers_path(const struct system_args *a)
 static int
 plan_loggers(struct plan *p, const struct system_args *a)
 {
-	return plan_state(p, loggers_path(a), NULL);
+	return plan_state(p, loggers_path(a), NULL,
+			  "flowlog keeps it for loggers; stats=DIRECTORY "
+			  "says where it is");
 }
 
 static int

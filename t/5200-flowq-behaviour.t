@@ -243,7 +243,8 @@ def test_terminal(root):
     assert all(len(line) <= 40 for line in lines), text
     tap.equal(lines[0], "    n  text" + " " * 28 + "m", "header")
     tap.equal([line[:7] for line in lines[1:3]], ["12345  ", "    5  "])
-    assert lines[3].startswith("total 2 rows, elapsed "), text
+    assert lines[3].startswith("columns cut: 1 ("), text
+    assert lines[4].startswith("total 2 rows, elapsed "), text
 
 
 def test_control_bytes(root):

@@ -249,7 +249,11 @@ def test_states(root):
     (loggers / "other").write_text("no")
     tap.equal(answer(f"system loggers stats={loggers}"),
               "{name=a}\n{name=b}\n")
-    refused(f"system exporters stats={root}/absent", "cannot read")
+    refused(f"system exporters stats={root}/absent",
+            f"cannot read {root}/absent (flowdecode --stats FILE writes it; "
+            "stats=FILE says where it is): No such file or directory")
+    refused(f"system loggers stats={root}/absent", "flowlog keeps it for "
+            "loggers; stats=DIRECTORY says where it is): No such file")
     refused(f"system exporters stats={loggers}/a.json", "has no exporters")
     refused("system nothing", "expected tables, count", code=2)
 

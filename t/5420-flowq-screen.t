@@ -69,6 +69,19 @@ def test_width(root):
             assert "\x1b" not in text and "\u202e" not in text, text
 
 
+def test_columns_cut(root):
+    """columns that do not fit are counted"""
+    fr.store(str(root), "t", [{"_time": DAY, "a": 1, "b": 2}])
+    query = "table t | eval w = \"%s\" | fields a, w, b" % ("x" * 50)
+    got = lines(root, query, width=54)
+    tap.equal(got[2], "columns cut: 1 (fields A, B chooses; --format row)")
+    assert got[3].startswith("total 1 rows, elapsed"), got
+    got = lines(root, query, width=56)
+    assert got[2].startswith("total 1 rows, elapsed"), got
+    tap.equal(lines(root, query, width=52)[2],
+              "columns cut: 2 (fields A, B chooses; --format row)"[:52])
+
+
 def test_chart(root):
     """bars for groups, curves over time"""
     fr.store(str(root), "t", [
