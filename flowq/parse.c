@@ -199,6 +199,10 @@ parse_nested(struct lexer *l, struct query **out)
 		return lexer_fail(l, pos, "queries nested too deep");
 	lexer_next(l);
 	lexer_take_word(l, "query");
+	if (lexer_is(l, "explain"))
+		return lexer_fail(l, l->tok.pos,
+				  "explain stands before the whole query, and "
+				  "tells of what is in brackets too");
 	if (parse_commands(l, q))
 		return -1;
 	l->depth--;

@@ -470,67 +470,100 @@ explain_node(const struct node *nd, const struct source *src, bool *used)
 		explain_node(nd->args[i], src, used);
 }
 
-/* The columns that the filter and the sink read. */
-static int
-explain_columns(const struct stage *s, FILE *f)
+static void
+explain_columns(const struct source *src, const bool *used, int depth, FILE *f)
 {
-	bool *used = calloc(s->src->n + 1, sizeof(*used));
-	const struct node *nd;
-	const char *between = "  columns: ";
+	const char *between = "columns: ";
 
-	if (!used)
-		return -1;
-	for (size_t i = 0; (nd = s->sink->ops->node(s->sink, i)); i++)
-		explain_node(nd, s->src, used);
-	filter_fields(s->filter, used, explain_node, s->src);
-	for (size_t i = 0; i < s->src->n; i++)
+	for (size_t i = 0; i < src->n; i++)
 		if (used[i]) {
-			fprintf(f, "%s%s", between, s->src->fields[i].name);
+			fprintf(f, "%*s%s%s", *between == ',' ? 0 : 2 * depth,
+				"", between, src->fields[i].name);
 			between = ", ";
 		}
 	if (*between == ',')
 		fputc('\n', f);
-	free(used);
-	return 0;
 }
 
 static void
-explain_blocks(const struct stage *s, FILE *f)
+explain_blocks(struct source *src, const struct filter *filter, int depth,
+	       FILE *f)
 {
 	size_t no = 0, all = 0;
 
-	for (size_t i = 0; i < s->src->blocks; i++) {
-		enum verdict v = filter_check(s->filter, s->src, i);
+	for (size_t i = 0; i < src->blocks; i++) {
+		enum verdict v = filter_check(filter, src, i);
 
 		no += v == NO_ROW;
 		all += v == EVERY_ROW;
 	}
 	fprintf(f,
-		"  blocks: %zu, %zu outside the time range, %zu pruned by "
+		"%*sblocks: %zu, %zu outside the time range, %zu pruned by "
 		"the filter, %zu where every row passes\n",
-		table_source_blocks(s->src),
-		table_source_blocks(s->src) - s->src->blocks, no, all);
+		2 * depth, "", table_source_blocks(src),
+		table_source_blocks(src) - src->blocks, no, all);
+}
+
+static const char *
+source_name(const struct source *src)
+{
+	return src->ops->name ? src->ops->name : "rows of the stage before";
+}
+
+/* What is read of a source of which some fields are used, and of those that it
+ * is made of. */
+static void
+explain_source(struct source *src, const struct filter *filter, bool *used,
+	       int depth, FILE *f)
+{
+	struct source_part part;
+	char text[256];
+	const char *line;
+
+	filter_fields(filter, used, explain_node, src);
+	if (source_is_table(src))
+		explain_blocks(src, filter, depth, f);
+	explain_columns(src, used, depth, f);
+	for (size_t i = 0;
+	     (line = filter_text(filter, i, text, sizeof text, src)); i++)
+		fprintf(f, "%*sfilter: %s\n", 2 * depth, "", line);
+	for (size_t i = 0; src->ops->part && src->ops->part(src, i, &part);
+	     i++) {
+		bool *its = calloc(part.src->n + 1, sizeof(*its));
+
+		for (size_t k = 0; its && k < src->n; k++) {
+			size_t at = part.cols ? (size_t)part.cols[k] : k;
+
+			if (used[k] && at < part.n)
+				explain_node(part.nodes[at], part.src, its);
+		}
+		for (size_t k = 0; its && k < part.nkeys; k++)
+			explain_node(part.keys[k], part.src, its);
+		fprintf(f, "%*s%s: %s\n", 2 * depth, "", part.name,
+			source_name(part.src));
+		if (its)
+			explain_source(part.src, part.filter, its, depth + 1,
+				       f);
+		free(its);
+	}
 }
 
 void
 plan_explain(const struct plan *p, FILE *f)
 {
-	char text[256];
 	int n = 1;
 
 	for (const struct stage *s = p->first; s; s = s->next, n++) {
-		const char *line;
+		bool *used = calloc(s->src->n + 1, sizeof(*used));
+		const struct node *nd;
 
-		fprintf(f, "stage %d: %s, then %s\n", n,
-			source_is_table(s->src) ? "table"
-						: "rows of the stage before",
+		if (!used)
+			return;
+		for (size_t i = 0; (nd = s->sink->ops->node(s->sink, i)); i++)
+			explain_node(nd, s->src, used);
+		fprintf(f, "stage %d: %s, then %s\n", n, source_name(s->src),
 			s->sink->ops->name);
-		if (source_is_table(s->src))
-			explain_blocks(s, f);
-		explain_columns(s, f);
-		for (size_t i = 0; (line = filter_text(s->filter, i, text,
-						       sizeof text, s->src));
-		     i++)
-			fprintf(f, "  filter: %s\n", line);
+		explain_source(s->src, s->filter, used, 1, f);
+		free(used);
 	}
 }

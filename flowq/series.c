@@ -138,6 +138,15 @@ put(struct vec *v, uint32_t row, const void *value, bool null)
 	((uint8_t *)v->null)[row] = null;
 }
 
+static int
+too_many(const struct making *m)
+{
+	return err_set(m->err,
+		       "timechart would have more than %d rows: take a longer "
+		       "span=, or fill=no",
+		       SERIES_ROWS_MAX);
+}
+
 /* A row that no group is in yet. */
 static int
 add_row(struct making *m, int64_t time)
@@ -149,10 +158,7 @@ add_row(struct making *m, int64_t time)
 	if (interrupted)
 		return interrupt_err(m->err);
 	if (m->rows++ == SERIES_ROWS_MAX)
-		return err_set(m->err,
-			       "timechart would have more than %d rows: take a "
-			       "longer span=, or fill=no",
-			       SERIES_ROWS_MAX);
+		return too_many(m);
 	put(&m->cols[0], m->n, &time, false);
 	for (size_t k = 1; k < s->width; k++) {
 		const struct nothing *none = &m->nothing[(k - 1) % s->naggs];
@@ -175,6 +181,9 @@ fill_to(struct making *m, int64_t time)
 		return 0;
 	if (m->rows)
 		at = span_next(s->span, m->last);
+	if (((double)time - (double)at) / 1e6 / span_seconds(s->span) >
+	    2.0 * SERIES_ROWS_MAX)
+		return too_many(m);
 	for (; at < time; at = span_next(s->span, at))
 		if (add_row(m, at))
 			return -1;

@@ -32,8 +32,27 @@ struct source_block {
 };
 
 struct source;
+struct filter;
+struct node;
+
+/* For explain: one of the sources that a source is made of. */
+struct source_part {
+	const char *name; /* "before join" */
+	struct source *src;
+	const struct filter *filter;
+	const struct node *const *nodes; /* its columns */
+	size_t n;
+	/* Which of them each field of the whole is, -1 for none; NULL: they
+	 * are its first fields. */
+	const int *cols;
+	const struct node *const *keys; /* what it reads anyway */
+	size_t nkeys;
+};
 
 struct source_ops {
+	const char *name; /* for explain; NULL: rows of the stage before */
+	/* The i-th part; false past the last. May be NULL. */
+	bool (*part)(const struct source *, size_t i, struct source_part *);
 	/* After all stages before this one ran, and before any block is looked
 	 * at: sets blocks. May be NULL. */
 	int (*prepare)(struct source *, struct err *);

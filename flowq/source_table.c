@@ -524,6 +524,7 @@ t_free(struct source *s)
 }
 
 static const struct source_ops table_ops = {
+    .name = "table",
     .open = t_open,
     .close = t_close,
     .peek = t_peek,

@@ -643,6 +643,7 @@ tx_free(struct source *s)
 }
 
 static const struct source_ops text_ops = {
+    .name = "file",
     .open = tx_open,
     .close = tx_close,
     .peek = tx_peek,

@@ -310,7 +310,26 @@ j_free(struct source *s)
 	free(j);
 }
 
+static bool
+j_part(const struct source *s, size_t i, struct source_part *part)
+{
+	const struct join *j = (const struct join *)s;
+
+	if (i)
+		return false;
+	*part = (struct source_part){.name = "before join",
+				     .src = j->outer.b.src,
+				     .filter = j->outer.b.filter,
+				     .nodes = j->outer.nodes,
+				     .n = j->outer.n,
+				     .keys = j->keys,
+				     .nkeys = j->nkeys};
+	return true;
+}
+
 static const struct source_ops join_ops = {
+    .name = "join",
+    .part = j_part,
     .prepare = j_prepare,
     .open = j_open,
     .close = j_close,

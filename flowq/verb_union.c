@@ -198,7 +198,26 @@ u_free(struct source *s)
 	free(u);
 }
 
+static bool
+u_part(const struct source *s, size_t i, struct source_part *part)
+{
+	const struct rows_union *u = (const struct rows_union *)s;
+
+	if (i > 1)
+		return false;
+	*part =
+	    (struct source_part){.name = i ? "in its brackets" : "before union",
+				 .src = u->side[i].b.src,
+				 .filter = u->side[i].b.filter,
+				 .nodes = u->side[i].nodes,
+				 .n = u->side[i].n,
+				 .cols = u->cols[i]};
+	return true;
+}
+
 static const struct source_ops union_ops = {
+    .name = "union",
+    .part = u_part,
     .prepare = u_prepare,
     .open = u_open,
     .close = u_close,

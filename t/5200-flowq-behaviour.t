@@ -335,6 +335,28 @@ def test_explain(root):
                  "  columns: _time, dst_port, octet_count",
                  "  filter: dst_port in [100, ]"):
         assert line in out.split("\n"), out
+    # What a join or a union reads, and what is in its brackets.
+    out = answer(root, "explain table t | search dst_port >= 200 | join "
+                 "dst_port [ table t | search octet_count == 7 | fields "
+                 "dst_port, octet_count ] | union [ table to=2026-11-24 t | "
+                 "search dst_port < 10 ] | stats sum(octet_count)")
+    for line in ("stage 1: table, then rows",
+                 "  filter: octet_count in [7, 7]",
+                 "stage 2: union, then stats",
+                 "  before union: join",
+                 "    before join: table",
+                 "      blocks: 3, 0 outside the time range, 2 pruned by the "
+                 "filter, 1 where every row passes",
+                 "      columns: dst_port, octet_count",
+                 "      filter: dst_port in [200, ]",
+                 "  in its brackets: table",
+                 "    blocks: 3, 2 outside the time range, 0 pruned by the "
+                 "filter, 0 where every row passes",
+                 "    filter: dst_port in [, 9]"):
+        assert line in out.split("\n"), (line, out)
+    out = answer(root, "explain table t | timechart limit=1 sum(octet_count) "
+                 "by dst_port | sort other")
+    tap.equal(out.count("table, then stats"), 2)
 
 
 tap.main(globals())
