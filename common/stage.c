@@ -68,9 +68,11 @@ try_later(struct stage *s)
 static void
 say_missed(struct stage *s, const struct err *why)
 {
+	bool named = strncmp(why->text, s->from, strlen(s->from)) == 0;
+
 	if (!s->missed)
-		log_limited(&s->log, "%s: %s; trying again", s->from,
-			    why->text);
+		log_limited(&s->log, "%s%s%s; trying again",
+			    named ? "" : s->from, named ? "" : ": ", why->text);
 	s->missed = true;
 }
 

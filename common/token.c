@@ -587,7 +587,11 @@ lex_operator(struct lexer *l, size_t pos)
 	if (*p && strchr("()[],|=<>+-*/%?", *p))
 		return 0;
 	if ((unsigned char)*p > 0x20 && (unsigned char)*p < 0x7f)
-		return lexer_fail(l, pos, "a stray %c", *p);
+		return lexer_fail(l, pos, "a stray %c%s", *p,
+				  *p == '&'    ? " (and is a word)"
+				  : *p == '!'  ? " (not is a word)"
+				  : *p == '\'' ? " (text is in double quotes)"
+					       : "");
 	return lexer_fail(l, pos, "a stray byte 0x%02x", (unsigned char)*p);
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/nearest.h"
 
@@ -44,7 +45,7 @@ parse_aggregate(struct lexer *l, struct stats_args *a)
 	if (!aggregate_exists(s->name))
 		return no_aggregate(l, s);
 	if (s->expr->op == EXPR_FIELD) {
-		if (strcmp(s->name, "count") != 0)
+		if (strcasecmp(s->name, "count") != 0)
 			return lexer_expected(l, "(");
 		s->expr = NULL;
 	}

@@ -12,6 +12,19 @@ struct sort_args {
 	struct sort_arg *args;
 };
 
+/* As other languages have it. */
+static int
+no_direction(struct lexer *l)
+{
+	struct lexer ahead = *l;
+
+	if (lexer_take_word(&ahead, "desc") || lexer_take_word(&ahead, "asc"))
+		return lexer_fail(l, l->tok.pos,
+				  "a - before the field is for descending, "
+				  "nothing for ascending");
+	return 0;
+}
+
 /* ["-" | "+"] field */
 static int
 parse_key(struct lexer *l, struct sort_args *a)
@@ -26,7 +39,7 @@ parse_key(struct lexer *l, struct sort_args *a)
 	if (!args->descending)
 		lexer_take(l, '+');
 	args->expr = expr_parse_name(l);
-	return args->expr ? 0 : -1;
+	return args->expr ? no_direction(l) : -1;
 }
 
 /* ["limit" "=" N] key ("," key)* */

@@ -109,6 +109,12 @@ add_table(struct table_parse *p, struct str name, size_t pos)
 	struct table_spec *spec = &p->s->spec;
 	struct table_name *t;
 
+	for (size_t i = 0; i < name.len; i++)
+		if ((unsigned char)name.p[i] < ' ')
+			return lexer_fail(
+			    p->l, pos,
+			    "a control byte in a table's name (in "
+			    "quotes \\ is written \\\\)");
 	t = parse_grow(p->l, spec->names, spec->n, sizeof(*t));
 	if (!t)
 		return -1;
@@ -140,6 +146,14 @@ parse_one(struct table_parse *p)
 	}
 }
 
+static bool
+option_follows(struct lexer l)
+{
+	struct token t = l.tok;
+
+	return t.type == TOKEN_NAME && (lexer_next(&l), l.tok.type == '=');
+}
+
 /* (NAME "=" VALUE)* NAME ["?"] ("," NAME ["?"])* */
 static int
 table_parse(struct lexer *l, void **out)
@@ -157,6 +171,10 @@ table_parse(struct lexer *l, void **out)
 		if (parse_one(&p))
 			return -1;
 	} while (lexer_take(l, ','));
+	if (option_follows(*l))
+		return lexer_fail(l, l->tok.pos,
+				  "options stand before the name: table "
+				  "duration=1h netflows");
 	if (p.ranged && p.lasting)
 		return lexer_fail(l, p.pos,
 				  "duration does not go with from and to");

@@ -111,7 +111,7 @@ def test_chart(root):
     assert got[15].strip().startswith("2026-11-23 10:00:00") and \
         got[15].endswith("2026-11-23 10:30:00"), got
     tap.equal([got[4][9:15], got[4].count("\u2581") + got[4].count("\u2588")],
-              [" \u2502\u2581\u2581\u2581\u2581", 48])
+              ["\u2502\u2581\u2581\u2581\u2581\u2581", 36])
     got = lines(root, "table t | top limit=2 src_port by sum(octet_count)",
                 "--format", "chart", width=60)
     bars = [line.count("\u2588") for line in got[:2]]
