@@ -18,6 +18,7 @@
 #include "common/pages.h"
 #include "common/place.h"
 #include "common/table.h"
+#include "flowstore/backup.h"
 #include "flowstore/command.h"
 #include "flowstore/finished.h"
 #include "flowstore/lock.h"
@@ -363,12 +364,30 @@ check_table(const struct command_args *a, const char *name, struct err *e)
 }
 
 int
+check_dir(const char *dir, const char *name, struct err *e)
+{
+	struct check c = {.name = name, .lock = -1};
+
+	if (snprintf(c.dir, sizeof(c.dir), "%s", dir) >= (int)sizeof(c.dir))
+		return err_set(e, "the path %s is too long", dir);
+	if (check_all(&c, e) != 0)
+		return -1;
+	return c.damaged == 0
+		   ? 0
+		   : err_set(e,
+			     "%" PRIu64 " of its %" PRIu64 " segments are "
+			     "damaged",
+			     c.damaged, c.segments);
+}
+
+int
 check_run(const struct command_args *a, struct err *e)
 {
 	int bad = 0;
 
 	for (int i = 0; i < a->n; i++) {
-		int r = check_table(a, a->words[i], e);
+		int r = a->backup ? restore_check(a->words[i], e)
+				  : check_table(a, a->words[i], e);
 
 		if (r < 0)
 			return -1;

@@ -15,19 +15,18 @@
 #include "common/text.h"
 
 static const struct command commands[] = {
-    {"check", "TABLE ...", "r", 1, INT_MAX, check_run},
+    {"backup", "TABLE [FILE]", "y", 1, 2, backup_run},
+    {"check", "TABLE|FILE ...", "br", 1, INT_MAX, check_run},
     {"create", "TABLE ...", "", 1, INT_MAX, create_run},
     {"drop", "TABLE ...", "y", 1, INT_MAX, drop_run},
     {"export", "TABLE [FILE]", "fy", 1, 2, export_run},
     {"import", "TABLE [FILE]", "fH", 1, 2, import_run},
     {"info", "TABLE", "j", 1, 1, info_run},
     {"purge", "TABLE FROM TO", "y", 3, 3, purge_run},
+    {"restore", "TABLE [FILE]", "", 1, 2, restore_run},
     {"retention", "TABLE [AGE|SIZE|none]", "a", 0, 3, retention_run},
     {"tables", "", "j", 0, 0, tables_run},
 };
-
-/* Verbs that are no command of this file. */
-static const char *const kept[] = {"backup", "restore", "serve"};
 
 static const struct command *
 find(const char *name)
@@ -41,10 +40,7 @@ find(const char *name)
 bool
 command_is_verb(const char *name)
 {
-	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
-		if (strcmp(kept[i], name) == 0)
-			return true;
-	return find(name) != NULL;
+	return strcmp(name, "serve") == 0 || find(name) != NULL;
 }
 
 const struct command *
@@ -64,8 +60,9 @@ static const struct {
 	char letter;
 	const char *text;
 } options[] = {
-    {'a', " [--apply]"}, {'f', " [--format FORMAT]"}, {'H', " [--host NAME]"},
-    {'j', " [--json]"},	 {'r', " [--repair]"},	      {'y', " [--yes]"},
+    {'a', " [--apply]"},     {'b', " [--backup]"}, {'f', " [--format FORMAT]"},
+    {'H', " [--host NAME]"}, {'j', " [--json]"},   {'r', " [--repair]"},
+    {'y', " [--yes]"},
 };
 
 /* "NAME OPTIONS WORDS" as a line. */
@@ -147,6 +144,7 @@ parse(const struct command *c, int argc, char **argv, struct command_args *a)
 	static const struct option longs[] = {
 	    {"root", required_argument, NULL, ROOT},
 	    {"apply", no_argument, NULL, 'a'},
+	    {"backup", no_argument, NULL, 'b'},
 	    {"format", required_argument, NULL, 'f'},
 	    {"host", required_argument, NULL, 'H'},
 	    {"json", no_argument, NULL, 'j'},
@@ -169,6 +167,9 @@ parse(const struct command *c, int argc, char **argv, struct command_args *a)
 			break;
 		case 'a':
 			a->apply = true;
+			break;
+		case 'b':
+			a->backup = true;
 			break;
 		case 'f':
 			a->form = form_by_name(optarg);

@@ -21,6 +21,7 @@ struct command_args {
 	const char *host; /* NULL where not given */
 	enum form form;
 	bool json, yes, apply, repair;
+	bool backup; /* words are files */
 };
 
 struct command {
@@ -57,8 +58,12 @@ int command_confirm(const struct command_args *, struct err *, const char *fmt,
 void command_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* One noun a file. */
+int backup_run(const struct command_args *, struct err *);
+int restore_run(const struct command_args *, struct err *);
 int tables_run(const struct command_args *, struct err *);
 int check_run(const struct command_args *, struct err *);
+/* As check_run, the table in DIR, which nobody writes; says what is wrong. */
+int check_dir(const char *dir, const char *name, struct err *);
 int export_run(const struct command_args *, struct err *);
 int import_run(const struct command_args *, struct err *);
 int info_run(const struct command_args *, struct err *);
