@@ -47,13 +47,15 @@ class Stage:
         self.kill()
 
 
-def held_port():
-    """A UDP socket that outlives who reads it, and its port."""
+def held_port(buffer=64 << 20):
+    """A UDP socket that outlives who reads it, and its port; as many bytes as
+    BUFFER may wait there."""
     port, = receiver.free_ports(1)
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+        s.setsockopt(socket.SOL_SOCKET, 33, buffer)  # SO_RCVBUFFORCE
     except OSError:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                     min(buffer, 4 << 20))
     s.bind(("127.0.0.1", port))
     return s, port
