@@ -55,7 +55,7 @@ has_bytes(enum col_type t)
 /* An open-addressing table of pointers, at most half full. */
 struct shapes {
 	struct shape **slots;
-	size_t n, mask, max;
+	size_t n, mask, max, bytes;
 };
 
 struct shapes *
@@ -93,6 +93,18 @@ size_t
 shapes_count(const struct shapes *s)
 {
 	return s->n;
+}
+
+size_t
+shapes_bytes(const struct shapes *s)
+{
+	return s->bytes;
+}
+
+bool
+shapes_crowded(const struct shapes *s)
+{
+	return s->n + SHAPES_SPARE > s->max || s->bytes > SHAPES_BYTES;
 }
 
 static int
@@ -157,7 +169,7 @@ shape_is(const struct shape *s, uint64_t id, const struct field *f, size_t n)
 
 /* The shape and its names in one block. */
 static struct shape *
-shape_new(uint64_t id, const struct field *f, size_t n)
+shape_new(struct shapes *shapes, uint64_t id, const struct field *f, size_t n)
 {
 	size_t names = 0, at = 0;
 	struct shape *s;
@@ -168,6 +180,7 @@ shape_new(uint64_t id, const struct field *f, size_t n)
 	s = malloc(sizeof(*s) + n * sizeof(*f) + names);
 	if (!s)
 		return NULL;
+	shapes->bytes += sizeof(*s) + n * sizeof(*f) + names;
 	s->id = id;
 	s->n = n;
 	text = (char *)(s->fields + n);
@@ -195,7 +208,7 @@ intern(struct shapes *s, const struct field *f, size_t n,
 		}
 	if (s->n == s->max)
 		return err_set(e, "more than %zu shapes of record", s->max);
-	s->slots[at] = shape_new(id, f, n);
+	s->slots[at] = shape_new(s, id, f, n);
 	if (!s->slots[at])
 		return err_set(e, "out of memory for a shape");
 	s->n++;

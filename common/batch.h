@@ -57,6 +57,8 @@ enum {
 	SHAPE_FIELDS_MAX = 1024,
 	FIELD_NAME_MAX = 64, /* with the final NUL */
 	SHAPES_MAX = 4096,   /* default bound of a struct shapes */
+	SHAPES_SPARE = 16,   /* see shapes_crowded */
+	SHAPES_BYTES = 32 << 20,
 };
 
 /* Bytes of one value; 0 for COL_STRING and COL_BYTES. */
@@ -90,8 +92,12 @@ void shapes_free(struct shapes *);
 int shapes_get(struct shapes *, const struct field *, size_t n,
 	       const struct shape **, struct err *);
 
-/* How many shapes there are. */
+/* How many shapes there are, and the memory that they take. */
 size_t shapes_count(const struct shapes *);
+size_t shapes_bytes(const struct shapes *);
+/* Whether who reads a stream had better begin with new ones: there is room for
+ * fewer than SHAPES_SPARE, or they take more than SHAPES_BYTES. */
+bool shapes_crowded(const struct shapes *);
 
 /* Index of the field NAME in the shape, or -1. Logarithmic. */
 int shape_find(const struct shape *, const char *name);

@@ -33,6 +33,7 @@ enum {
 	PILES_OPEN = 256,	/* batches with memory */
 	PILES_BYTES = 96 << 20, /* of all batches */
 	PILE_SHAPES = SHAPES_MAX,
+	PILE_SHAPES_BYTES = SHAPES_BYTES,
 	/* hash tables begin with so many slots, and double */
 	SLOTS_FIRST = 8,
 };
@@ -56,6 +57,7 @@ enum {
 	PILES_OPEN = 4,
 	PILES_BYTES = 32 << 10,
 	PILE_SHAPES = 8,
+	PILE_SHAPES_BYTES = 4 << 10,
 	SLOTS_FIRST = 2,
 };
 

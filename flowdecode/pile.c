@@ -247,6 +247,8 @@ piles_get(struct piles *ps, const struct field *f, size_t n, struct pile **out,
 	const struct shape *s;
 	size_t at;
 
+	if (shapes_bytes(ps->shapes) > PILE_SHAPES_BYTES && renew(ps, e) != 0)
+		return -1;
 	if (shapes_get(ps->shapes, f, n, &s, e) != 0 &&
 	    (shapes_count(ps->shapes) < PILE_SHAPES || renew(ps, e) != 0 ||
 	     shapes_get(ps->shapes, f, n, &s, e) != 0))

@@ -84,7 +84,7 @@ void piles_continue(struct piles *, uint64_t stream, uint64_t number);
 void piles_free(struct piles *);
 
 /*
- * The pile of a shape with N fields; -1 if shapes_get refuses them.  Where the
+ * The pile of a shape with N fields; -1 if shapes_get refuses them.  Where a
  * bound of shapes is reached all piles go to the sink, shapes start anew and
  * the generation rises: strangers who use up shapes cost the others no record.
  * A pile lives as long as its generation.

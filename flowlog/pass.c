@@ -5,7 +5,6 @@
 
 enum {
 	ROWS_GATHER = 4096, /* rows that make a batch at once */
-	SHAPES_SPARE = 16,
 };
 
 static int
@@ -58,7 +57,7 @@ new_reader(struct pass *p, struct err *err)
 static int
 renew_reader(struct pass *p, struct err *err)
 {
-	if (shapes_count(p->shapes) < SHAPES_MAX - SHAPES_SPARE)
+	if (!shapes_crowded(p->shapes))
 		return 0;
 	if (process_rows(p, 1, err) || pass_drained(p, err))
 		return -1;

@@ -33,7 +33,6 @@
 enum {
 	TICK_MS = 100,
 	ROWS_GATHER = 4096, /* rows that make a batch at once */
-	SHAPES_SPARE = 16,
 	KEEP_BYTES = 128 << 20,
 };
 
@@ -105,7 +104,7 @@ new_reader(struct flowstore *f, struct err *err)
 static int
 renew_reader(struct flowstore *f, struct err *err)
 {
-	if (shapes_count(f->shapes) < SHAPES_MAX - SHAPES_SPARE)
+	if (!shapes_crowded(f->shapes))
 		return 0;
 	if (store_rows(f, 1, err))
 		return -1;

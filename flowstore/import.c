@@ -31,7 +31,6 @@ enum {
 	READ = 1 << 20,
 	RECORD_MAX = 16 << 20, /* bytes of a record of text */
 	ROWS_GATHER = 4096,
-	SHAPES_SPARE = 16,
 	HOLD_MS = 100,
 	COLUMNS_MAX = 4096, /* of CSV; each record has values in some */
 };
@@ -105,7 +104,7 @@ static int
 renew_reader(struct import *im, struct err *e)
 {
 	if (im->reader) {
-		if (shapes_count(im->shapes) < SHAPES_MAX - SHAPES_SPARE)
+		if (!shapes_crowded(im->shapes))
 			return 0;
 		if (store_rows(im, 1, e) != 0)
 			return -1;

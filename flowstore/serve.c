@@ -24,7 +24,6 @@ enum {
 	TICK_MS = 100,
 	IDLE_MS = 5000,	    /* a table without loggers is kept so long */
 	ROWS_GATHER = 4096, /* rows that make a batch at once */
-	SHAPES_SPARE = 16,
 };
 
 struct table {
@@ -244,7 +243,7 @@ new_reader(struct logger *l, struct err *e)
 static int
 renew_reader(struct logger *l, struct err *e)
 {
-	if (shapes_count(l->shapes) < SHAPES_MAX - SHAPES_SPARE)
+	if (!shapes_crowded(l->shapes))
 		return 0;
 	add_rows(l, 1);
 	free_reader(l);

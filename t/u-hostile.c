@@ -47,7 +47,8 @@
  *	a million spoofed exporters
  *		a_million_spoofed_exporters
  *	floods of templates, of names, of rates
- *		a_flood_of_templates, what_all_announce_is_bounded; u-names:
+ *		a_flood_of_templates, a_flood_of_wide_templates,
+ *		what_all_announce_is_bounded; u-names:
  *		names_of_all_exporters_are_bounded; u-sampling:
  *		rates_are_bounded
  *	a datagram that takes long
@@ -763,6 +764,40 @@ START_TEST(a_flood_of_templates)
 }
 END_TEST
 
+/* Shapes as wide as can be, of the longest names: bounded in bytes. */
+START_TEST(a_flood_of_wide_templates)
+{
+	enum { FLOOD = 1200, WIDTH = 1000 };
+	size_t bytes = WIDTH * (sizeof(struct field) + sizeof("e2147483648_"
+							      "20000"));
+
+	for (uint32_t i = 0; i < FLOOD; i++) {
+		begin_ipfix(&w, 1, i);
+		begin_set(&w, 2);
+		put(&w, 256 + i, 2);
+		put(&w, WIDTH, 2);
+		for (uint16_t k = 0; k < WIDTH; k++) {
+			put(&w, 0x8000 | (20000 + k), 2);
+			put(&w, 1, 2);
+			put(&w, 0x80000000 + i, 4);
+		}
+		end_set(&w);
+		begin_set(&w, (uint16_t)(256 + i));
+		w.len += WIDTH;
+		end_set(&w);
+		send_only(&f, &w);
+	}
+	flows_forget(&f);
+	ck_assert_uint_le(decoder_shapes(f.decoder) * bytes,
+			  SHAPES_BYTES + bytes);
+	ck_assert_uint_gt(FLOOD * bytes, SHAPES_BYTES + bytes);
+	ck_assert_uint_eq(counted(&f, LEDGER_RECORDS), FLOOD);
+	ck_assert_int_eq(decoder_flush(f.decoder, &(struct err){0}), 0);
+	flows_forget(&f);
+	check_alive();
+}
+END_TEST
+
 /* More templates than are kept: those in use stay. */
 START_TEST(a_template_in_use_is_not_evicted)
 {
@@ -1075,6 +1110,7 @@ main(void)
 	tcase_add_test(t, datagrams_of_65507_bytes);
 	tcase_add_test(t, a_million_spoofed_exporters);
 	tcase_add_test(t, a_flood_of_templates);
+	tcase_add_test(t, a_flood_of_wide_templates);
 	tcase_add_test(t, a_template_in_use_is_not_evicted);
 	tcase_add_test(t, what_all_announce_is_bounded);
 	tcase_add_test(t, text_from_the_wire);
