@@ -776,7 +776,7 @@ START_TEST(a_flood_of_wide_templates)
 		begin_set(&w, 2);
 		put(&w, 256 + i, 2);
 		put(&w, WIDTH, 2);
-		for (uint16_t k = 0; k < WIDTH; k++) {
+		for (unsigned k = 0; k < WIDTH; k++) {
 			put(&w, 0x8000 | (20000 + k), 2);
 			put(&w, 1, 2);
 			put(&w, 0x80000000 + i, 4);
