@@ -6,32 +6,51 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/listener.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "common/text.h"
 
 enum {
 	HOST_MAX = 64,
-	SECONDS = 10,	       /* without a byte from or to a client */
+	SECONDS = 10,	 /* without a byte from or to a client */
+	LIFE_MS = 30000, /* of a connection, whatever it does */
+	GRACE_MS = 100,	 /* in which it may ask, whoever else waits */
+	TICK_MS = 50,
 	REQUEST_MAX = 8 << 10, /* bytes */
-	SPARE = 64,	       /* descriptors that clients do not get */
-	AGAIN_SECONDS = 1,     /* after they had all others */
+	CLIENTS = 32,	       /* at a time */
+	AGAIN_SECONDS = 1,     /* after descriptors have run out */
+};
+
+static const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+
+struct client {
+	struct client *next;
+	struct metrics *metrics;
+	struct bufferevent *bev; /* libevent's */
+	bool known;		 /* libevent tells when it closes */
+	int64_t since_ms;
 };
 
 struct metrics {
+	struct metrics *next;
 	struct evhttp *http;
 	struct evconnlistener *listener;
-	struct event *again;
+	struct event *again, *fresh, *tick;
+	struct client *clients; /* the oldest first */
+	size_t n;
 	metrics_collect *collect;
 	void *ctx;
 	struct evbuffer *out; /* while it is collected */
 	const char *family;
 };
+
+/* For what libevent tells of a listener, and not whose it is. */
+static struct metrics *all;
 
 static void
 family(struct metrics *m, const char *name, const char *type, const char *help)
@@ -144,51 +163,139 @@ on_other(struct evhttp_request *req, void *arg)
 }
 
 static void
-pause_listener(struct metrics *m)
-{
-	static const struct timeval later = {.tv_sec = AGAIN_SECONDS};
-
-	evconnlistener_disable(m->listener);
-	evtimer_add(m->again, &later);
-}
-
-static void
 on_again(evutil_socket_t fd, short what, void *arg)
 {
-	struct metrics *m = arg;
+	const struct metrics *m = arg;
 
 	(void)fd;
 	(void)what;
-	evconnlistener_enable(m->listener);
+	if (m->n < CLIENTS)
+		evconnlistener_enable(m->listener);
 }
 
-/* For a connection that was accepted.  Clients may not take the last
- * descriptors, which the program itself needs. */
+/*
+ * Clients.  Whoever can connect can hold a connection: they are few, none stays
+ * for long, and where others wait they make room in a moment, so that one which
+ * asks and goes gets its answer all the same.
+ */
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* libevent finds it closed, and frees it. */
+static void
+send_away(const struct client *c)
+{
+	shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
+}
+
+static void
+on_closed(struct evhttp_connection *conn, void *arg)
+{
+	struct client *c = arg, **at = &c->metrics->clients;
+	struct metrics *m = c->metrics;
+
+	(void)conn;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	free(c);
+	m->n--;
+	evtimer_del(m->again);
+	if (m->listener)
+		evconnlistener_enable(m->listener);
+}
+
+/* Of those that were accepted a moment ago there is a connection now, which is
+ * what libevent calls them back with. */
+static void
+on_fresh(evutil_socket_t fd, short what, void *arg)
+{
+	const struct metrics *m = arg;
+
+	(void)fd;
+	(void)what;
+	for (struct client *c = m->clients; c; c = c->next) {
+		bufferevent_event_cb event;
+		void *conn;
+
+		if (c->known)
+			continue;
+		bufferevent_getcb(c->bev, NULL, NULL, &event, &conn);
+		evhttp_connection_set_closecb(conn, on_closed, c);
+		c->known = true;
+	}
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct metrics *m = arg;
+	bool full = m->n == CLIENTS || evtimer_pending(m->again, NULL);
+	int64_t stay = full ? GRACE_MS : LIFE_MS;
+	int64_t now = now_ms();
+
+	(void)fd;
+	(void)what;
+	for (const struct client *c = m->clients; c; c = c->next)
+		if (now - c->since_ms >= stay)
+			send_away(c);
+	if (m->n > 0)
+		evtimer_add(m->tick, &tick);
+}
+
+static void
+client_add(struct metrics *m, struct client *c)
+{
+	struct client **at = &m->clients;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = c;
+	if (++m->n == CLIENTS)
+		evconnlistener_disable(m->listener);
+	event_active(m->fresh, 0, 0);
+	if (!evtimer_pending(m->tick, NULL))
+		evtimer_add(m->tick, &tick);
+}
+
+/* For a connection that was accepted. */
 static struct bufferevent *
 on_connection(struct event_base *base, void *arg)
 {
-	struct metrics *m = arg;
+	struct client *c = calloc(1, sizeof(*c));
 	struct bufferevent *bev =
 	    bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-	struct rlimit most;
-	int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 
-	if (next < 0 || (getrlimit(RLIMIT_NOFILE, &most) == 0 &&
-			 (rlim_t)next + SPARE > most.rlim_cur))
-		pause_listener(m);
-	if (next >= 0)
-		close(next);
-	if (bev)
-		bufferevent_priority_set(bev,
-					 event_base_get_npriorities(base) - 1);
+	if (!c || !bev) {
+		free(c);
+		return bev;
+	}
+	bufferevent_priority_set(bev, event_base_get_npriorities(base) - 1);
+	*c = (struct client){.metrics = arg, .bev = bev, .since_ms = now_ms()};
+	client_add(arg, c);
 	return bev;
 }
 
 static void
 on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	(void)listener;
-	pause_listener(arg);
+	static const struct timeval later = {.tv_sec = AGAIN_SECONDS};
+	struct metrics *m = all;
+
+	(void)arg; /* is of evhttp */
+	while (m && m->listener != listener)
+		m = m->next;
+	if (!m)
+		return;
+	evconnlistener_disable(listener);
+	evtimer_add(m->again, &later);
 }
 
 /* Splits WHERE into a host and a port. */
@@ -261,11 +368,15 @@ metrics_new(struct event_base *base, const char *where,
 		err_set(e, "out of memory");
 		return NULL;
 	}
+	m->next = all;
+	all = m;
 	m->collect = collect;
 	m->ctx = ctx;
 	m->http = evhttp_new(base);
 	m->again = evtimer_new(base, on_again, m);
-	if (!m->http || !m->again)
+	m->fresh = event_new(base, -1, 0, on_fresh, m);
+	m->tick = evtimer_new(base, on_tick, m);
+	if (!m->http || !m->again || !m->fresh || !m->tick)
 		err_set(e, "out of memory");
 	else if (serve(m, where, e) == 0)
 		return m;
@@ -273,14 +384,29 @@ metrics_new(struct event_base *base, const char *where,
 	return NULL;
 }
 
+static void
+free_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
 void
 metrics_free(struct metrics *m)
 {
+	struct metrics **at = &all;
+
 	if (!m)
 		return;
+	while (*at != m)
+		at = &(*at)->next;
+	*at = m->next;
+	on_fresh(-1, 0, m);
+	m->listener = NULL;
 	if (m->http)
 		evhttp_free(m->http);
-	if (m->again)
-		event_free(m->again);
+	free_event(m->again);
+	free_event(m->fresh);
+	free_event(m->tick);
 	free(m);
 }

@@ -7,6 +7,9 @@
  * then its samples, then the next family.  What they are called and how many
  * labels there may be is bounded by whoever has them; values of labels may be
  * any text.
+ *
+ * Clients are bounded: 32 at a time, 30 seconds each; while that many are there
+ * those that stay make room for the next within a moment.
  */
 #ifndef COMMON_METRICS_H
 #define COMMON_METRICS_H
