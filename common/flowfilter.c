@@ -203,6 +203,7 @@ read_scaled(const char *s, size_t len, uint64_t *v)
 	static const char units[] = "KMGT";
 	const char *unit = len ? strchr(units, s[len - 1] & ~32) : NULL;
 	uint64_t factor = 1, part = 0, scale = 1;
+	unsigned __int128 more;
 	const char *dot;
 	size_t whole;
 
@@ -221,8 +222,8 @@ read_scaled(const char *s, size_t len, uint64_t *v)
 		return -1;
 	for (size_t i = whole + 1; i < len; i++)
 		scale *= 10;
-	*v += part * factor / scale;
-	return 0;
+	more = (unsigned __int128)part * factor / scale;
+	return __builtin_add_overflow(*v, (uint64_t)more, v) ? -1 : 0;
 }
 
 static int
