@@ -102,6 +102,17 @@ table_free(struct serve *s, struct table *t)
 	free(t);
 }
 
+/* 1: the disk is full; what is not committed waits for room. */
+static int
+table_commit(struct serve *s, struct table *t, struct err *e)
+{
+	int rc = writer_commit(t->writer, e);
+
+	if (rc < 0)
+		table_fail(s, t, e);
+	return rc;
+}
+
 static struct table *
 table_new(struct serve *s, const char *name, struct err *e)
 {
@@ -299,10 +310,8 @@ greet(struct logger *l, const char *obj, size_t len, struct err *e)
 	if (!t)
 		return -1;
 	/* what an earlier connection has brought is safe before it is said */
-	if (writer_commit(t->writer, e) != 0) {
-		table_fail(l->serve, t, e);
+	if (table_commit(l->serve, t, e) != 0)
 		return -1;
-	}
 	l->table = t;
 	t->loggers++;
 	l->in.max = STREAM_OBJECT_MAX;
@@ -361,8 +370,8 @@ end(struct logger *l)
 
 	if (t && !t->failed) {
 		add_rows(l, 1);
-		if (!t->failed && writer_commit(t->writer, &e) != 0)
-			table_fail(l->serve, t, &e);
+		if (!t->failed)
+			table_commit(l->serve, t, &e);
 		tell_all(l->serve, t);
 	}
 	l->gone = true;
@@ -414,14 +423,23 @@ sweep_loggers(struct serve *s)
 	}
 }
 
+/* Whether a table may be let go. */
+static bool
+is_idle(const struct table *t)
+{
+	if (t->loggers > 0)
+		return false;
+	return t->failed ||
+	       (!writer_waits(t->writer) && now_ms() - t->idle_ms >= IDLE_MS);
+}
+
 static void
 sweep_tables(struct serve *s)
 {
 	struct table **at = &s->tables, *t;
 
 	while ((t = *at)) {
-		if (t->loggers > 0 ||
-		    (!t->failed && now_ms() - t->idle_ms < IDLE_MS)) {
+		if (!is_idle(t)) {
 			at = &t->next;
 			continue;
 		}

@@ -64,7 +64,8 @@ void writer_forget_shapes(struct writer *);
 /* Commits if it is time to: something has waited long or much waits.  Looks
  * after the table now and then. */
 int writer_tick(struct writer *, struct err *);
-/* Commits all that was given, now. */
+/* Commits all that was given, now.  1: the disk is full, as err says; a later
+ * tick or commit tries again. */
 int writer_commit(struct writer *, struct err *);
 /* Whether anything that was given is not committed. */
 bool writer_waits(const struct writer *);

@@ -3,8 +3,10 @@
 """flowstore serve: loggers write to tables over a socket, and each record is
 stored once whoever is killed."""
 import random
+import resource
 import signal
 import subprocess
+import threading
 import time
 
 import netflow
@@ -168,6 +170,44 @@ def test_held(scratch):
     with serve(scratch):
         w = writer(scratch, name="a", table="t", stream=77)
         tap.equal(w.hello["number"], 1, "number that is reached")
+
+
+def limit(stage, size):
+    """Files of so many bytes at most: as a full disk."""
+    resource.prlimit(stage.process.pid, resource.RLIMIT_FSIZE,
+                     (size, resource.RLIM_INFINITY))
+
+
+def test_full(scratch):
+    """loggers that come and go while the disk is full lose nothing"""
+    rows = 5000
+    noise = [records.batch(rows, {"x": ("u64", [random.getrandbits(64)
+                                                for _ in range(rows)])}, i, 77)
+             for i in range(1, 31)]
+    with serve(scratch, "--min-free", "0") as s:
+        listens(scratch)
+        first = writer(scratch, name="a", table="t", stream=77)
+        first.socket.sendall(noise[0])
+        tap.equal(first.next(), [77, 1], "mark")
+        limit(s, 512 << 10)
+        plain = writer(scratch, table="t")
+        plain.socket.sendall(records.msgpack.packb({"y": 1}))
+        feeder = threading.Thread(target=first.socket.sendall,
+                                  args=(b"".join(noise[1:]),), daemon=True)
+        feeder.start()
+        netflow.wait_for(lambda: "held back" in s.err.read_text(), "message")
+        plain.close()
+        late = writer(scratch, name="b", table="t", stream=78)
+        tap.equal("No space" in late.hello.get("error", ""), True, late.hello)
+        time.sleep(0.5)  # it tries again
+        limit(s, 1 << 30)
+        tap.equal([77, 30] in iter(first.next, None), True, "last mark")
+        late = writer(scratch, name="b", table="t", stream=78)
+        tap.equal(late.hello.get("number"), 0, late.hello)
+        stop(s)
+        got = tables.rows(scratch / "root", "t")
+        tap.equal((len(got), sum("y" in r for r in got)), (30 * rows + 1, 1),
+                  "records")
 
 
 def stored(scratch):
