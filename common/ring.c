@@ -235,7 +235,7 @@ ring_objects(const struct ring *r)
 void *
 ring_extra(struct ring *r)
 {
-	return (char *)r->file + (r->data - (char *)r->file) - r->file->extra;
+	return r->data - r->file->extra;
 }
 
 void
