@@ -18,7 +18,7 @@
  * they are.
  */
 
-enum { LIMIT = 10, LIMIT_MAX = 1000 };
+enum { LIMIT = 10, LIMIT_MAX = 1000, COLUMNS_MAX = 10000 };
 
 struct timechart_args {
 	struct span span; /* 0: to be chosen */
@@ -147,6 +147,11 @@ timechart_parse(struct lexer *l, void **out)
 	if (a->limited && !s->nkeys)
 		return lexer_fail(l, a->pos,
 				  "limit= counts the values behind by");
+	if (s->nkeys && (a->limit + 1) * s->naggs > COLUMNS_MAX)
+		return lexer_fail(l, s->aggs->pos,
+				  "a timechart has at most %d columns: ask for "
+				  "fewer aggregates, or a smaller limit=",
+				  COLUMNS_MAX);
 	for (size_t i = 0; i < s->naggs; i++)
 		if (strcmp(s->aggs[i].title, "_time") == 0)
 			return lexer_fail(l, s->aggs[i].pos,

@@ -213,6 +213,42 @@ def test_largest(_):
          "group by 1 order by o desc, k limit 20")
 
 
+def test_top(_):
+    """top's shares are of all groups, also of those that were spilled"""
+    same("table t | top limit=20 k by dc(name) as c",
+         "with g as (select k, count(distinct name) as c from t group by 1) "
+         "select k, c, 100.0 * c / (select sum(c) from g) from g "
+         "order by c desc, k limit 20")
+    same("table t | top limit=100000 n by sum(octet_count) as o",
+         "select n, octet_count, 100.0 * octet_count / "
+         "(select sum(octet_count) from t) from t "
+         "order by octet_count desc, n")
+
+
+def test_timechart(_):
+    """timechart with more spans, and more values, than fit"""
+    query = "table t | timechart span=10us fill=no sum(octet_count) by x"
+    want, got = ask(query, LARGE), ask(query, "64M")
+    tap.equal((len(want[0]) > 10000, want[0] == got[0]), (True, True))
+    rc, out, err = fr.ask(root(), query, "--memory", SMALL)
+    tap.equal((rc, out), (1, ""), err)
+    assert "timechart's rows take more than 4 MiB" in err, err
+    tap.equal(ask("table t | timechart span=1s limit=2 count by name | "
+                  "stats sum(other) as o", SMALL)[0],
+              ask("table t | timechart span=1s limit=2 count by name | "
+                  "stats sum(other) as o", LARGE)[0])
+
+
+def test_dedup(_):
+    """dedup whose rows and keys do not fit is refused, with a remedy"""
+    rc, out, err = fr.ask(root(), "table t | dedup n", "--memory", SMALL)
+    tap.equal((rc, out), (1, ""), err)
+    assert "dedup take more than 4 MiB: keep fewer fields" in err, err
+    tap.equal(ask("table t | dedup n | stats count", "256M")[0], [(ROWS,)])
+    tap.equal(ask("table t | fields protocol, x | dedup protocol | stats "
+                  "count", SMALL)[0], [(3,)])
+
+
 def test_sort(_):
     """sort by text and numbers, nulls first or last, all rows or the first"""
     text = "fields name, x, n, d, octet_count, protocol"
