@@ -385,6 +385,9 @@ check_run(const struct command_args *a, struct err *e)
 {
 	int bad = 0;
 
+	if (a->backup && a->repair)
+		return err_set(e, "a backup is not repaired: restore what it "
+				  "is of, or make another");
 	for (int i = 0; i < a->n; i++) {
 		int r = a->backup ? restore_check(a->words[i], e)
 				  : check_table(a, a->words[i], e);

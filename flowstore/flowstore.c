@@ -65,6 +65,7 @@ static const char usage_tail[] =
     "  --format FORMAT      csv, json or msgpack (by the file's name)\n"
     "  --apply              remove now what retention lets go\n"
     "  --json               one JSON object a line\n"
+    "  --backup             what is checked are backups\n"
     "  --repair             drop what is damaged, keep the rest\n"
     "  -y, --yes            do not ask\n"
     "  -h, --help           this text, or how a command is called\n"

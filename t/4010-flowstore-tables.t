@@ -248,7 +248,7 @@ def test_usage(root):
     tap.equal((status, out), (0, "usage: flowstore [--root DIR] info [--json] "
                                  "TABLE\n"), "help")
     whole = command(root, "--help")[1].splitlines()
-    for line in ("flowstore check [--repair] TABLE ...",
+    for line in ("flowstore check [--backup] [--repair] TABLE|FILE ...",
                  "flowstore purge [--yes] TABLE FROM TO",
                  "flowstore retention [--apply] TABLE [AGE|SIZE|none]"):
         assert "       " + line in whole, whole
