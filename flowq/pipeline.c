@@ -241,15 +241,22 @@ static int
 connect_control(struct err *err)
 {
 	const char *run = getenv("FLOW_RUN"), *own = getenv("XDG_RUNTIME_DIR");
+	const char *home = getenv("HOME");
 	char path[PATH_ROOM];
 	int fd;
 
 	snprintf(path, sizeof path, "%s/flowrecv.sock",
 		 run && *run ? run : "/run/flow");
 	fd = unixsock_connect(path, err);
-	if (fd >= 0 || (run && *run) || !own || !*own)
+	if (fd >= 0 || (run && *run))
 		return fd;
-	snprintf(path, sizeof path, "%s/flow/flowrecv.sock", own);
+	if (own && *own)
+		snprintf(path, sizeof path, "%s/flow/flowrecv.sock", own);
+	else if (home && *home == '/')
+		snprintf(path, sizeof path,
+			 "%s/.local/state/flow/flowrecv.sock", home);
+	else
+		return -1;
 	return unixsock_connect(path, err);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cli.h"
@@ -48,6 +49,7 @@ size_t
 control_places(char paths[CONTROL_PLACES][PATH_MAX])
 {
 	const char *run = getenv("FLOW_RUN"), *own = getenv("XDG_RUNTIME_DIR");
+	const char *home = getenv("HOME");
 	size_t n = 1;
 
 	if (run && *run) {
@@ -57,7 +59,26 @@ control_places(char paths[CONTROL_PLACES][PATH_MAX])
 	snprintf(paths[0], PATH_MAX, "/run/flow/flowrecv.sock");
 	if (own && *own)
 		snprintf(paths[n++], PATH_MAX, "%s/flow/flowrecv.sock", own);
+	else if (home && *home == '/')
+		snprintf(paths[n++], PATH_MAX,
+			 "%s/.local/state/flow/flowrecv.sock", home);
 	return n;
+}
+
+/* The directories that PATH is in but the last, which listening makes. What
+ * cannot be made is told there. */
+static void
+make_parents(const char *path)
+{
+	char dir[PATH_MAX], *last;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	last = strrchr(dir, '/');
+	for (char *p = dir + 1; (p = strchr(p, '/')) && p != last; p++) {
+		*p = '\0';
+		mkdir(dir, 0700);
+		*p = '/';
+	}
 }
 
 /* It is off the list. */
@@ -624,9 +645,12 @@ listen_somewhere(struct control *ctl, const char *path, struct err *e)
 
 	if (path)
 		return link_listen(&ctl->listener, path, e);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			make_parents(paths[i]);
 		if (link_listen(&ctl->listener, paths[i], e) == 0)
 			return 0;
+	}
 	if (ctl->verbose)
 		log_line("no control socket: %s", e->text);
 	return 1;

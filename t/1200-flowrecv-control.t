@@ -225,6 +225,39 @@ def test_default(scratch):
                   (0, RULE + f"name=default, port={a}\n", ""))
 
 
+def test_home(scratch):
+    """without a runtime directory it is in the user's home"""
+    if os.geteuid() != 0:
+        raise tap.Skip("only root can become somebody else")
+    a, = receiver.free_ports(1)
+    os.chmod(scratch, 0o755)
+    home = scratch / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    env = {"PATH": os.environ["PATH"], "HOME": str(home)}
+
+    def somebody(*words):
+        return subprocess.Popen(
+            [tap.program("flowrecv"), *words], env=env, user=65534,
+            group=65534, extra_groups=[], text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    path = home / ".local/state/flow/flowrecv.sock"
+    try:
+        daemon = somebody(str(a))
+    except PermissionError:
+        raise tap.Skip("the programs are not where others may run them")
+    try:
+        netflow.wait_for(lambda: path.exists() or daemon.poll() is not None,
+                         "the socket", 30)
+        client = somebody("bindings")
+        out, err = client.communicate(timeout=30)
+        tap.equal(out, RULE + f"name=default, port={a}\n", err)
+    finally:
+        daemon.terminate()
+        daemon.communicate(timeout=30)
+
+
 def test_last_words(scratch):
     """what came before a close is passed on, also to a reader that is slow"""
     a, b = receiver.free_ports(2)
