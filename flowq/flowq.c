@@ -19,6 +19,7 @@
 #include "common/quantity.h"
 #include "common/table.h"
 #include "flowq/console.h"
+#include "flowq/help.h"
 #include "flowq/output.h"
 #include "flowq/session.h"
 #include "flowq/spill.h"
@@ -36,6 +37,9 @@ static const char usage[] =
     "  search [limit=N] EXPR        keep rows where EXPR is true\n"
     "  stats F, ... [by K, ...]     count, sum(x), avg(x), min(x), max(x),\n"
     "                               dc(x), median(x), first(x) and more\n"
+    "  timechart [span=1m] F, ... [by K]\n"
+    "  top [limit=N] K, ... [by F]  the largest groups, with their share\n"
+    "  dedup K, ...                 the first row of each key\n"
     "  sort [limit=N] [-]F, ...     - for descending\n"
     "  limit [SKIP] N\n"
     "  fields F, ...                fields - F, ... drops them\n"
@@ -171,6 +175,20 @@ parse_options(int argc, char **argv, struct settings *o)
 		}
 }
 
+/* "help TOPIC" in one word or two, as in the console; -1: it is a query. */
+static int
+help(char **words, int n)
+{
+	const char *topic = n > 1 ? words[1] : "";
+
+	if (n == 1 && strncmp(words[0], "help ", 5) == 0)
+		topic = words[0] + 5;
+	else if (n > 2 || strcmp(words[0], "help") != 0)
+		return -1;
+	return help_print(stdout, topic, strlen(topic)) ? EXIT_USAGE
+							: EXIT_DONE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -179,9 +197,12 @@ main(int argc, char **argv)
 	    .site = {.memory = budget_default(), .tmp = budget_dir()}};
 	char root[4096];
 	struct err err;
+	int rc;
 
 	log_init("flowq");
 	parse_options(argc, argv, &set);
+	if (optind < argc && (rc = help(argv + optind, argc - optind)) >= 0)
+		return rc;
 	if (argc - optind > 1)
 		cli_usage("flowq", "one query, in quotes");
 	signal(SIGPIPE, SIG_IGN);

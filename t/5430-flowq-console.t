@@ -246,4 +246,19 @@ def test_help(root):
         assert name in names, f"no help about {name}"
 
 
+def test_help(root):
+    """flowq help TOPIC on the command line; --help has every command"""
+    for words in (["help", "stats"], ["help stats"]):
+        out, err = script(root, "", *words)
+        assert out.startswith("stats F, ..."), (words, out, err)
+    out, err = script(root, "", "help")
+    whole = script(root, "", "--help")[0]
+    verbs = re.findall(r"^  (\w+) ", out.split("explain QUERY")[0], re.M)
+    assert "timechart" in verbs and len(verbs) > 15, verbs
+    for verb in set(verbs) - {"where"}:
+        assert re.search(rf"\b{verb}\b", whole), (verb, whole)
+    script(root, "", "help", "statz", code=2)
+    script(root, "", "table", "t", code=2)
+
+
 tap.main(globals())
