@@ -485,6 +485,9 @@ ring_bytes(const char *arg)
 static void
 choose_places(struct flowdecode *f)
 {
+	if (!f->from)
+		cli_refuse_terminal("flowdecode", "datagrams",
+				    "flowrecv 9090 | flowdecode");
 	if (f->ring_dir && !f->serve)
 		cli_usage("flowdecode", "--ring goes with --serve");
 	if (f->ring_size && !f->serve)
@@ -556,9 +559,6 @@ options(struct flowdecode *f, int argc, char **argv)
 		cli_usage("flowdecode", "%s: it takes no arguments",
 			  argv[optind]);
 	choose_places(f);
-	if (!f->from)
-		cli_refuse_terminal("flowdecode", "datagrams",
-				    "flowrecv 9090 | flowdecode");
 	return 0;
 }
 
