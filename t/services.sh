@@ -49,6 +49,14 @@ has() {
 	[ "$(flows)" = "{count=$1}" ] || { echo "# $(flows)"; return 1; }
 }
 
+# What the ledger says: all was decoded, all was stored, no stage is silent.
+balanced() {
+	[ "$(flowq --format row 'system pipeline | stats sum(records),
+	    sum(stored), count(problem)')" = \
+	    "{count(problem)=0, sum(records)=$1, sum(stored)=$1}" ] ||
+		{ flowq --format json 'system pipeline' | sed 's/^/# /'; return 1; }
+}
+
 send() {
 	/test/gen --to 127.0.0.1:2055 --version "$1" --flows "$2" --rate "$3" 2>&1 | sed "s,^,# ,"
 }
@@ -86,6 +94,7 @@ try 'flowdecode: hung, found out by the watchdog, and back' until_ 90 \
     sh -c "[ \$(systemctl show -P MainPID flowdecode) != $pid ]"
 wait $sender
 try 'nothing was lost and nothing doubled' until_ 60 has 310000
+try 'and the ledger balances' until_ 20 balanced 310000
 
 try 'a restart of all' systemctl restart flow.target
 send 9 10000 50000
