@@ -498,7 +498,7 @@ def main():
         for n, what, queries, name in (
                 (1, one, QUERIES, 'generated queries'),
                 (2, combined, QUERIES // 2, 'joins and unions'),
-                (3, summed, QUERIES // 2, 'tops and dedups'),
+                (3, summed, QUERIES // 4, 'tops and dedups'),
                 (4, charted, QUERIES // 4, 'timecharts')):
             bad = generate(root, db, what, random.Random(SEED), queries)
             failed += bool(bad)
