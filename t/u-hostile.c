@@ -144,6 +144,43 @@ static const uint16_t odd_lengths[] = {0, 1, 3, 5, 17, 255, 65535};
 
 enum { ODD_LENGTHS = sizeof(odd_lengths) / sizeof(odd_lengths[0]) };
 
+/* Whether an element may be of one of the odd lengths. */
+static bool
+may_be(enum element_type t, uint16_t len)
+{
+	switch (t) {
+	case ELEMENT_BYTES:
+	case ELEMENT_STRING:
+		return true;
+	case ELEMENT_BOOLEAN:
+		return len == 1;
+	case ELEMENT_UNSIGNED:
+	case ELEMENT_SIGNED:
+	case ELEMENT_SECONDS:
+	case ELEMENT_MILLISECONDS:
+		return len <= 8;
+	default:
+		return false;
+	}
+}
+
+/* What cannot be what it is called is bytes, and none of them is lost. */
+static void
+check_odd(const struct element *el, uint16_t len)
+{
+	char name[32];
+
+	if (len == 0 || may_be(el->type, len))
+		return;
+	snprintf(name, sizeof(name), "e%u_%u", el->enterprise, el->id);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct value v = value_of(&f, i, name);
+
+		ck_assert_int_eq(v.type, COL_BYTES);
+		ck_assert_uint_eq(v.len, len == 65535 ? 3 : len);
+	}
+}
+
 /* A field of ID and LEN bytes, then a port, in two records. */
 static void
 send_odd(const struct element *el, bool v9, uint16_t len)
@@ -175,6 +212,7 @@ send_odd(const struct element *el, bool v9, uint16_t len)
 		ck_assert_uint_eq(number_of(&f, 0, "dst_port"), 443);
 		ck_assert_uint_eq(number_of(&f, 1, "dst_port"), 444);
 	}
+	check_odd(el, len);
 	flows_forget(&f);
 }
 
