@@ -24,7 +24,8 @@ text_at(const struct source *s, uint32_t i)
 	uint32_t row = s->c->constant ? 0 : s->from + i;
 	uint32_t a = get32(off + 4 * (size_t)row);
 
-	return (struct text){s->c->bytes + a,
+	/* no bytes at all: nothing to point into */
+	return (struct text){s->c->bytes ? s->c->bytes + a : "",
 			     get32(off + 4 * (size_t)row + 4) - a};
 }
 
