@@ -39,12 +39,6 @@ struct client {
 	bool answered; /* to be let go when it has what waits for it */
 };
 
-struct request {
-	char verb[16], words[CONTROL_WORDS][CONTROL_REQUEST_MAX];
-	size_t nwords, most;
-	bool json;
-};
-
 size_t
 control_places(char paths[CONTROL_PLACES][PATH_MAX])
 {
@@ -186,7 +180,7 @@ find(struct client *c, const char *name)
 /* The commands. */
 
 static int
-open_port(struct control *ctl, const struct request *q, struct err *e)
+open_port(struct control *ctl, const struct control_request *q, struct err *e)
 {
 	char text[2 * CONTROL_REQUEST_MAX + 2];
 	struct binding *b;
@@ -221,7 +215,7 @@ open_port(struct control *ctl, const struct request *q, struct err *e)
 }
 
 static void
-command_open(struct client *c, const struct request *q)
+command_open(struct client *c, const struct control_request *q)
 {
 	struct err e;
 
@@ -263,7 +257,7 @@ forget(struct client *c, const char *name)
 }
 
 static void
-command_close(struct client *c, const struct request *q)
+command_close(struct client *c, const struct control_request *q)
 {
 	struct control *ctl = c->control;
 	struct binding *b = receiver_find(ctl->receiver, q->words[0]);
@@ -307,7 +301,7 @@ put_binding(struct evbuffer *out, const struct binding *b, bool json)
 }
 
 static void
-command_bindings(struct client *c, const struct request *q)
+command_bindings(struct client *c, const struct control_request *q)
 {
 	struct evbuffer *text = evbuffer_new();
 
@@ -387,7 +381,7 @@ put_whole(struct receiver *r, struct lines *l)
 }
 
 static void
-command_stats(struct client *c, const struct request *q)
+command_stats(struct client *c, const struct control_request *q)
 {
 	struct receiver *r = c->control->receiver;
 	struct lines l = {.json = q->json};
@@ -407,7 +401,7 @@ command_stats(struct client *c, const struct request *q)
 }
 
 static void
-command_trace(struct client *c, const struct request *q)
+command_trace(struct client *c, const struct control_request *q)
 {
 	struct binding *b = find(c, q->words[0]);
 
@@ -432,7 +426,7 @@ command_trace(struct client *c, const struct request *q)
 static const struct command {
 	const char *verb;
 	size_t least, most; /* words */
-	void (*run)(struct client *, const struct request *);
+	void (*run)(struct client *, const struct control_request *);
 } commands[] = {
     {"open", 2, 2, command_open},	  {"close", 1, 1, command_close},
     {"bindings", 0, 0, command_bindings}, {"trace", 1, 1, command_trace},
@@ -457,7 +451,7 @@ read_word(const msgpack_object *o, char *buf, size_t size)
 }
 
 static int
-request_read(struct request *q, const msgpack_object *o)
+read_fields(struct control_request *q, const msgpack_object *o)
 {
 	const msgpack_object *f = o->via.array.ptr;
 
@@ -480,7 +474,7 @@ request_read(struct request *q, const msgpack_object *o)
 }
 
 static void
-request_run(struct client *c, const struct request *q)
+request_run(struct client *c, const struct control_request *q)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *m = &commands[i];
@@ -495,24 +489,32 @@ request_run(struct client *c, const struct request *q)
 			"another version");
 }
 
+int
+control_request_read(struct control_request *q, const char *obj, size_t len)
+{
+	msgpack_zone zone;
+	msgpack_object o;
+	size_t off = 0;
+	int rc = -1;
+
+	if (!msgpack_zone_init(&zone, CONTROL_REQUEST_MAX))
+		return -1;
+	if (msgpack_unpack(obj, len, &off, &zone, &o) == MSGPACK_UNPACK_SUCCESS)
+		rc = read_fields(q, &o);
+	msgpack_zone_destroy(&zone);
+	return rc;
+}
+
 /* OBJ is a whole object. */
 static void
 take_request(struct client *c, const char *obj, size_t len)
 {
-	struct request q;
-	msgpack_zone zone;
-	msgpack_object o;
-	size_t off = 0;
+	struct control_request q;
 
-	if (!msgpack_zone_init(&zone, CONTROL_REQUEST_MAX))
-		return;
-	if (msgpack_unpack(obj, len, &off, &zone, &o) ==
-		MSGPACK_UNPACK_SUCCESS &&
-	    request_read(&q, &o) == 0)
+	if (control_request_read(&q, obj, len) == 0)
 		request_run(c, &q);
 	else
 		reply_failed(c, "this is no request");
-	msgpack_zone_destroy(&zone);
 }
 
 static void

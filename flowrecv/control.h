@@ -39,6 +39,15 @@ enum { CONTROL_PLACES = 2 };
 /* Returns how many there are, one at least. */
 size_t control_places(char paths[CONTROL_PLACES][PATH_MAX]);
 
+struct control_request {
+	char verb[16], words[CONTROL_WORDS][CONTROL_REQUEST_MAX];
+	size_t nwords, most;
+	bool json;
+};
+
+/* OBJ is a whole object, stream_extent in stream.h. -1: it is no request. */
+int control_request_read(struct control_request *, const char *obj, size_t len);
+
 struct client;
 
 struct control {
