@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """flowrecv: a reader that is slow, and what becomes of the rest."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
+
+import msgpack
 
 import netflow
 import receiver
@@ -101,6 +104,53 @@ def test_held(scratch):
     tap.equal([d[2] for d in got] == list(range(1, 30001)), True, "numbers")
     tap.equal([int.from_bytes(d[7][:4], "big") for d in got] ==
               list(range(3000)) * 10, True, "all, in order")
+
+
+# Seconds and datagrams a second; the issue asks for 10 s at half the top rate.
+STOP, RATE = map(int, os.environ.get("FLOW_TEST_STOP", "2,10000").split(","))
+
+
+def stop_reader(scratch, *args):
+    """A reader that takes nothing for STOP seconds, then everything: what it
+    gets, how many were sent, and the counters."""
+    port, = receiver.free_ports(1)
+    read_end, write_end = os.pipe()
+    with receiver.Receiver(scratch, *args, port, stdout=write_end) as r:
+        os.close(write_end)
+        sent = netflow.generate(
+            "--to", f"127.0.0.1:{port}", "--version", 5, "--flows",
+            30 * RATE * STOP, "--rate", 30 * RATE, "--cpu",
+            os.cpu_count() - 1)["datagrams"]
+        netflow.wait_read(port)
+        r.kill(signal.SIGINT)
+        with os.fdopen(read_end, "rb") as f, open(scratch / "got", "wb") as to:
+            shutil.copyfileobj(f, to, 1 << 20)
+        tap.equal(r.process.wait(timeout=60), 0, "exit status")
+        c = r.counters()["default"]
+    with open(scratch / "got", "rb") as f:
+        u = msgpack.Unpacker(f, raw=False, max_buffer_size=1 << 27)
+        seqs, numbers = zip(*((int.from_bytes(d[7][16:20], "big"), d[2])
+                              for d in u))
+    tap.equal(numbers == tuple(range(1, len(numbers) + 1)), True,
+              "numbers without holes")
+    tap.equal(all(a < b for a, b in zip(seqs, seqs[1:])), True,
+              "in order, none twice")
+    tap.comment(f"{sent} datagrams in {STOP} s: {c}")
+    tap.equal((c["sent"], c["queued"]), (len(seqs), 0), "sent")
+    tap.equal(c["received"] + c["kernel"], sent, "received")
+    return c
+
+
+def test_stopped(scratch):
+    """a reader that stops at a high rate: the default queue loses nothing"""
+    c = stop_reader(scratch)
+    tap.equal((c["dropped"], c["kernel"]), (0, 0), "lost")
+
+
+def test_stopped_past(scratch):
+    """the same past the queue: exactly the counted number is lost"""
+    c = stop_reader(scratch, "--queue", "8M")
+    tap.equal(c["dropped"] > c["received"] // 2, True, "most are dropped")
 
 
 def test_keeping_up(scratch):
