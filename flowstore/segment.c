@@ -324,6 +324,7 @@ static int
 create(struct segment *s, const struct ledger *l, struct err *e)
 {
 	char path[PATH_MAX];
+	struct err later;
 
 	s->created = now_us();
 	if (place_segment_file(s->dir, s->number, "-lock", path, PATH_MAX, e) !=
@@ -331,7 +332,14 @@ create(struct segment *s, const struct ledger *l, struct err *e)
 	    make_file(path, READERS_MODE, LOCK_SIZE, e) != 0 ||
 	    begin(s, newborn, 0, l, e) != 0)
 		return -1;
-	return place(s, newborn, e);
+	if (place(s, newborn, e) == 0)
+		return 0;
+	/* the one before is written on: were this the newest after a crash, ids
+	 * would come twice, and batches that are stored already */
+	if (place_segment_file(s->dir, s->number, "", path, PATH_MAX, &later) ==
+	    0)
+		unlink(path);
+	return -1;
 }
 
 static int
