@@ -84,11 +84,16 @@ write_some(struct output *o)
 int
 output_push(struct output *o, bool hard)
 {
-	ring_publish(o->ring);
 	if (o->outlet) {
-		outlet_wake(o->outlet);
+		/* a next start goes on behind what was published, so not in
+		 * the middle of a handful */
+		if (!hard) {
+			ring_publish(o->ring);
+			outlet_wake(o->outlet);
+		}
 		return 0;
 	}
+	ring_publish(o->ring);
 	/* where it waits already it is an event that goes on */
 	if ((hard || (!event_pending(o->writable, EV_WRITE, NULL) &&
 		      !evtimer_pending(o->refill, NULL))) &&

@@ -48,7 +48,8 @@ int output_init(struct output *, struct event_base *,
 void output_clear(struct output *);
 
 /* Publishes what was added to the ring, and writes what readers take now; with
- * HARD also where it was tried a moment ago.  -1: it failed. */
+ * HARD, in the middle of a handful, standard output is tried again even if it
+ * was a moment ago.  -1: it failed. */
 int output_push(struct output *, bool hard);
 
 /* Whether a reader has something to take yet that will be lost if the process
