@@ -300,6 +300,22 @@ update_state(struct flowdecode *f, int64_t now)
 	f->state_ms = now + STATE_MS + 10 * (now_ms() - now);
 }
 
+/* At the end of input readers still get what would be lost with the process:
+ * what is not on a disk, and of stdin, which does not come again, what the
+ * state cannot take now. */
+static bool
+is_owed(const struct flowdecode *f)
+{
+	return delivery_waits(f->delivery) || (f->stuck && !f->from);
+}
+
+static void
+end_if_done(struct flowdecode *f)
+{
+	if (f->ending && !is_owed(f))
+		stage_end(f->stage, NULL);
+}
+
 static int
 on_tick(void *ctx, struct err *e)
 {
@@ -309,11 +325,15 @@ on_tick(void *ctx, struct err *e)
 	update_stats(f, now);
 	if (decoder_tick(f->decoder, now, e) != 0)
 		return -1;
-	if (!f->delivery)
+	if (!f->delivery) {
 		update_state(f, now);
-	else if (now >= f->commit_ms &&
-		 (is_ahead(f) || now >= f->commit_ms + STATE_MS))
-		return deliver(f, e);
+		return 0;
+	}
+	if (now >= f->commit_ms &&
+	    (is_ahead(f) || now >= f->commit_ms + STATE_MS) &&
+	    deliver(f, e) != 0)
+		return -1;
+	end_if_done(f);
 	return 0;
 }
 
@@ -325,8 +345,7 @@ on_room(void *ctx)
 
 	if (f->full)
 		update_pause(f);
-	if (f->ending && !delivery_waits(f->delivery))
-		stage_end(f->stage, NULL);
+	end_if_done(f);
 }
 
 static int
@@ -348,16 +367,18 @@ on_stop(void *ctx)
 		delivery_unserve(f->delivery);
 }
 
-/* At the end of input readers get what would be lost with the process. */
 static bool
 on_end(void *ctx)
 {
 	struct flowdecode *f = ctx;
 	struct err e;
 
-	if (!f->delivery || deliver(f, &e) != 0)
+	if (!f->delivery)
 		return false;
-	f->ending = delivery_waits(f->delivery);
+	if (deliver(f, &e) != 0)
+		stage_end(f->stage, &e);
+	else
+		f->ending = is_owed(f);
 	return f->ending;
 }
 

@@ -157,6 +157,35 @@ def test_commit(scratch):
         rig.acknowledged(3)
 
 
+def test_commit_at_the_end(scratch):
+    """what stdin gave and cannot be committed holds the end up until it can"""
+    if not links:
+        raise tap.Skip("no python3-msgpack")
+    path, said = scratch / "flowdecode.sock", scratch / "err"
+
+    def decode():
+        with open(said, "ab") as err:
+            return subprocess.Popen(
+                [tap.program("flowdecode"), "--serve", path, "--ring",
+                 scratch / "ring", "--state", scratch / "state"],
+                stdin=subprocess.PIPE, stderr=err)
+
+    with decode() as p:
+        netflow.wait_for(path.exists, "the socket")
+        before = resource.prlimit(p.pid, resource.RLIMIT_FSIZE, LIMIT)
+        p.stdin.write(small(1)(1, 77))
+        p.stdin.close()
+        netflow.wait_for(lambda: "input waits" in said.read_text(),
+                         "the message")
+        time.sleep(0.5)
+        tap.equal(p.poll(), None, "exit status while it is stuck")
+        resource.prlimit(p.pid, resource.RLIMIT_FSIZE, before)
+        tap.equal(p.wait(60), 0, "exit status, later")
+    with decode() as p, readers.reader(path, "logger", 0, "records") as end:
+        tap.equal(end.next()[3], 1, "rows")
+        p.stdin.close()
+
+
 def test_ring_lost(scratch):
     """a ring that is gone is said; input goes on where it was"""
     with Rig(scratch) as rig:
