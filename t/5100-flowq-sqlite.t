@@ -4,7 +4,6 @@
 import datetime
 import ipaddress
 import json
-import math
 import os
 import random
 import re
@@ -29,23 +28,6 @@ def address(text):
     return int(ipaddress.ip_address(text))
 
 
-class Percentile:
-    """The least value that so many percent of all are not above."""
-
-    def __init__(self):
-        self.values, self.p = [], 0
-
-    def step(self, value, p):
-        self.p = p
-        if value is not None:
-            self.values.append(value)
-
-    def finalize(self):
-        v = sorted(self.values)
-        at = math.ceil(self.p / 100 * len(v))
-        return v[max(at, 1) - 1] if v else None
-
-
 class Variance:
     def __init__(self):
         self.values = []
@@ -61,7 +43,7 @@ class Variance:
 
 def database(rows):
     db = sqlite3.connect(':memory:')
-    db.create_aggregate('percentile', 2, Percentile)
+    db.create_aggregate('percentile', 2, fr.Percentile)
     db.create_aggregate('var', 1, Variance)
     db.execute('create table t (%s, _id)' % ', '.join(
         '"%s"' % c for c in COLUMNS))

@@ -3,7 +3,6 @@
 """flowq --memory: what does not fit goes to files, and the answer is the same."""
 import functools
 import json
-import math
 import os
 import random
 import resource
@@ -50,22 +49,6 @@ def root():
     return folder.name
 
 
-class Percentile:
-    """The least value that so many percent of all are not above."""
-
-    def __init__(self):
-        self.values, self.p = [], 0
-
-    def step(self, value, p):
-        self.p = p
-        if value is not None:
-            self.values.append(value)
-
-    def finalize(self):
-        at = math.ceil(self.p / 100 * len(self.values))
-        return sorted(self.values)[max(at, 1) - 1] if self.values else None
-
-
 class Nth:
     """The value that is not null and has the least n."""
 
@@ -96,7 +79,7 @@ class Values:
 @functools.cache
 def database():
     db = sqlite3.connect(":memory:")
-    db.create_aggregate("percentile", 2, Percentile)
+    db.create_aggregate("percentile", 2, fr.Percentile)
     db.create_aggregate("nth", 2, Nth)
     db.create_aggregate("all_values", 1, Values)
     names = ["n", "octet_count", "k", "src_port", "protocol", "d", "name", "x"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Rows for the tests of flowq: a table through the real flowstore, from
 msgpack maps, and the same rows in Python."""
+import math
 import os
 import random
 import subprocess
@@ -11,6 +12,23 @@ BUILD = os.environ.get('FLOW_BUILD') or os.path.join(
     os.path.dirname(os.path.abspath(__file__)), '..', 'build')
 FLOWQ = os.path.join(BUILD, 'flowq', 'flowq')
 FLOWSTORE = os.path.join(BUILD, 'flowstore', 'flowstore')
+
+
+class Percentile:
+    """For sqlite3: the least value that so many percent of all are not above."""
+
+    def __init__(self):
+        self.values, self.p = [], 0
+
+    def step(self, value, p):
+        self.p = p
+        if value is not None:
+            self.values.append(value)
+
+    def finalize(self):
+        v = sorted(self.values)
+        at = math.ceil(self.p / 100 * len(v))
+        return v[max(at, 1) - 1] if v else None
 
 
 def store(root, table, rows, host=None):
